@@ -1,0 +1,181 @@
+"""Losses of the linearised problem, with gradient, Hessian and convex conjugate per sample.
+
+All functions take numpy or JAX arrays: predictions ``p`` (n, k) and targets ``y``. Targets are (n, k) real for the
+squared loss, (n, k) of +-1 for the logistic loss, and (n,) integer labels 0..k-1 for softmax cross-entropy.
+The mean over samples is left to the caller.
+
+Conjugates follow Fenchel: l*(z) = sup_p <z, p> - l(p), finite only on the closure of the gradient's range.
+"""
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from typing import Any
+
+from jaxtyping import Float, Num
+
+Array = Any
+
+
+def _namespace(p: Array) -> Any:
+    return p.__array_namespace__()
+
+
+def _xlogx(xp: Any, q: Array) -> Array:
+    positive = q > 0
+    return xp.where(positive, q * xp.log(xp.where(positive, q, 1.0)), 0.0)
+
+
+@dataclass(frozen=True)
+class Loss(ABC):
+    """A convex loss l(p, y), twice differentiable in p.
+
+    ``curvature`` bounds the largest eigenvalue of the Hessian; ``lipschitz`` is the Lipschitz constant in the Euclidean
+    norm of R^k per output row (infinite for the squared loss); ``free_outputs(k)`` is the dimension of the span of
+    gradients for one sample, which is what counts in the rank thresholds.
+    """
+
+    name: str
+    curvature: float
+    lipschitz: float
+
+    def free_outputs(self, k: int) -> int:
+        """Return the number of independent gradient entries per sample: k, or k - 1 for softmax cross-entropy."""
+        return k
+
+    @abstractmethod
+    def value(self, p: Float[Array, "n k"], y: Num[Array, "..."]) -> Float[Array, " n"]:
+        """Return the loss of every sample, shape (n,)."""
+
+    @abstractmethod
+    def gradient(self, p: Float[Array, "n k"], y: Num[Array, "..."]) -> Float[Array, "n k"]:
+        """Return the gradient with respect to the predictions, shape (n, k)."""
+
+    @abstractmethod
+    def hessian(self, p: Float[Array, "n k"], y: Num[Array, "..."]) -> Float[Array, "n k k"]:
+        """Return the Hessian with respect to the predictions, shape (n, k, k)."""
+
+    @abstractmethod
+    def conjugate(self, z: Float[Array, "n k"], y: Num[Array, "..."]) -> Float[Array, " n"]:
+        """Return the convex conjugate at z for every sample, shape (n,); z must lie in the gradient's range."""
+
+
+@dataclass(frozen=True)
+class Squared(Loss):
+    """Half the squared error summed over outputs."""
+
+    name: str = "squared"
+    curvature: float = 1.0
+    lipschitz: float = float("inf")
+
+    def value(self, p: Float[Array, "n k"], y: Num[Array, "..."]) -> Float[Array, " n"]:
+        """Return |p - y|^2 / 2."""
+        return 0.5 * ((p - y) ** 2).sum(axis=-1)
+
+    def gradient(self, p: Float[Array, "n k"], y: Num[Array, "..."]) -> Float[Array, "n k"]:
+        """Return p - y."""
+        return p - y
+
+    def hessian(self, p: Float[Array, "n k"], y: Num[Array, "..."]) -> Float[Array, "n k k"]:
+        """Return the identity for every sample."""
+        xp = _namespace(p)
+        n, k = p.shape
+        return xp.broadcast_to(xp.eye(k, dtype=p.dtype), (n, k, k))
+
+    def conjugate(self, z: Float[Array, "n k"], y: Num[Array, "..."]) -> Float[Array, " n"]:
+        """Return |z|^2 / 2 + <z, y>."""
+        return (0.5 * z**2 + z * y).sum(axis=-1)
+
+
+@dataclass(frozen=True)
+class Logistic(Loss):
+    """log(1 + exp(-y p)) summed over outputs, y = +-1."""
+
+    name: str = "logistic"
+    curvature: float = 0.25
+    lipschitz: float = 1.0
+
+    def value(self, p: Float[Array, "n k"], y: Num[Array, "..."]) -> Float[Array, " n"]:
+        """Return log(1 + exp(-y p)), stable for large |p|."""
+        xp = _namespace(p)
+        return xp.logaddexp(xp.zeros_like(p), -y * p).sum(axis=-1)
+
+    def _sigmoid(self, p: Float[Array, "n k"], y: Num[Array, "..."]) -> Float[Array, "n k"]:
+        # sigma(-y p), written with tanh so that neither tail overflows
+        xp = _namespace(p)
+        return 0.5 * (1.0 - xp.tanh(0.5 * y * p))
+
+    def gradient(self, p: Float[Array, "n k"], y: Num[Array, "..."]) -> Float[Array, "n k"]:
+        """Return -y sigma(-y p)."""
+        return -y * self._sigmoid(p, y)
+
+    def hessian(self, p: Float[Array, "n k"], y: Num[Array, "..."]) -> Float[Array, "n k k"]:
+        """Return the diagonal matrix of sigma(p) sigma(-p)."""
+        xp = _namespace(p)
+        s = self._sigmoid(p, y)
+        return (s * (1.0 - s))[:, :, None] * xp.eye(p.shape[1], dtype=p.dtype)[None]
+
+    def conjugate(self, z: Float[Array, "n k"], y: Num[Array, "..."]) -> Float[Array, " n"]:
+        """Return q log q + (1 - q) log(1 - q) with q = -y z in [0, 1]."""
+        xp = _namespace(z)
+        q = xp.clip(-y * z, 0.0, 1.0)
+        return (_xlogx(xp, q) + _xlogx(xp, 1.0 - q)).sum(axis=-1)
+
+
+@dataclass(frozen=True)
+class CrossEntropy(Loss):
+    """Softmax cross-entropy with integer labels."""
+
+    name: str = "cross_entropy"
+    curvature: float = 0.5
+    lipschitz: float = 2.0**0.5
+
+    def free_outputs(self, k: int) -> int:
+        """Return k - 1: the gradient of a softmax sums to zero over the outputs."""
+        return k - 1
+
+    def _one_hot(self, p: Float[Array, "n k"], y: Num[Array, "..."]) -> Float[Array, "n k"]:
+        xp = _namespace(p)
+        return (y[:, None] == xp.arange(p.shape[1], dtype=y.dtype)[None, :]).astype(p.dtype)
+
+    def _softmax(self, p: Float[Array, "n k"]) -> Float[Array, "n k"]:
+        xp = _namespace(p)
+        e = xp.exp(p - p.max(axis=1, keepdims=True))
+        return e / e.sum(axis=1, keepdims=True)
+
+    def value(self, p: Float[Array, "n k"], y: Num[Array, "..."]) -> Float[Array, " n"]:
+        """Return log-sum-exp(p) - p_y."""
+        xp = _namespace(p)
+        top = p.max(axis=1)
+        log_sum = top + xp.log(xp.exp(p - top[:, None]).sum(axis=1))
+        return log_sum - (p * self._one_hot(p, y)).sum(axis=1)
+
+    def gradient(self, p: Float[Array, "n k"], y: Num[Array, "..."]) -> Float[Array, "n k"]:
+        """Return softmax(p) - e_y."""
+        return self._softmax(p) - self._one_hot(p, y)
+
+    def hessian(self, p: Float[Array, "n k"], y: Num[Array, "..."]) -> Float[Array, "n k k"]:
+        """Return diag(s) - s s^T with s = softmax(p)."""
+        xp = _namespace(p)
+        s = self._softmax(p)
+        return s[:, :, None] * xp.eye(p.shape[1], dtype=p.dtype)[None] - s[:, :, None] * s[:, None, :]
+
+    def conjugate(self, z: Float[Array, "n k"], y: Num[Array, "..."]) -> Float[Array, " n"]:
+        """Return sum_j q_j log q_j with q = z + e_y in the simplex."""
+        xp = _namespace(z)
+        q = xp.clip(z + self._one_hot(z, y), 0.0, 1.0)
+        return _xlogx(xp, q).sum(axis=-1)
+
+
+SQUARED, LOGISTIC, CROSS_ENTROPY = Squared(), Logistic(), CrossEntropy()
+LOSSES: dict[str, Loss] = {loss.name: loss for loss in (SQUARED, LOGISTIC, CROSS_ENTROPY)}
+
+
+def loss_named(name: str) -> Loss:
+    """Return the loss of that name.
+
+    Raises:
+        ValueError: unknown name.
+    """
+    if name not in LOSSES:
+        raise ValueError(f"loss {name!r} is unknown: expected one of {', '.join(LOSSES)}")
+    return LOSSES[name]
