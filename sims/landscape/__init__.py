@@ -1,0 +1,1 @@
+"""Search for second-order stationary points of the factored objective."""

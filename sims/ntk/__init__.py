@@ -1,0 +1,1 @@
+"""Tangent features and the kernels made from them."""

@@ -1,0 +1,266 @@
+"""Tangent features of one adapted matrix: G_ik = gradient of output k at sample i with respect to that matrix.
+
+Two representations with the same methods. ``DenseFeatures`` holds the array; ``FactoredFeatures`` holds
+G_ik = sum_t signal[i, k, t] activation[i, t]^T, which is how back-propagation produces it. Arrays are numpy or JAX:
+solvers run in numpy (the rank changes from step to step), searches and kernels in jitted JAX.
+"""
+
+import logging
+from abc import abstractmethod
+from typing import Any
+
+import equinox as eqx
+from jaxtyping import Float
+
+Array = Any
+_log = logging.getLogger(__name__)
+
+
+class TangentFeatures(eqx.Module):
+    """Gradients of k outputs at n samples with respect to one (d_out, d_in) matrix."""
+
+    @property
+    @abstractmethod
+    def n(self) -> int:
+        """Number of samples."""
+
+    @property
+    @abstractmethod
+    def k(self) -> int:
+        """Number of outputs."""
+
+    @property
+    @abstractmethod
+    def d_out(self) -> int:
+        """Rows of the adapted matrix."""
+
+    @property
+    @abstractmethod
+    def d_in(self) -> int:
+        """Columns of the adapted matrix."""
+
+    @abstractmethod
+    def apply(self, delta: Float[Array, "d_out d_in"]) -> Float[Array, "n k"]:
+        """Return <G_ik, delta>."""
+
+    @abstractmethod
+    def apply_low_rank(self, u: Float[Array, "d_out r"], v: Float[Array, "d_in r"]) -> Float[Array, "n k"]:
+        """Return <G_ik, u v^T> without forming the product."""
+
+    @abstractmethod
+    def adjoint(self, residual: Float[Array, "n k"]) -> Float[Array, "d_out d_in"]:
+        """Return sum_ik residual_ik G_ik."""
+
+    @abstractmethod
+    def project_input(self, a: Float[Array, "r d_in"]) -> "TangentFeatures":
+        """Return the features G_ik a^T of the factor b in delta = b a, shape (d_out, r)."""
+
+    @abstractmethod
+    def project_output(self, b: Float[Array, "d_out r"]) -> "TangentFeatures":
+        """Return the features b^T G_ik of the factor a in delta = b a, shape (r, d_in)."""
+
+    @abstractmethod
+    def gram(self, other: "TangentFeatures") -> Float[Array, "n k n2 k2"]:
+        """Return <G_ik, G'_jl>, one layer's part of the empirical NTK."""
+
+    @abstractmethod
+    def factor_gram(
+        self, u: Float[Array, "d_out r"], v: Float[Array, "d_in r"], metric: Float[Array, "d d"]
+    ) -> Float[Array, "nk nk"]:
+        """Return J (metric (x) I_r) J^T for J[(U, V)]_ik = <G_ik, U v^T + u V^T>, with a symmetric metric on R^d."""
+
+    @abstractmethod
+    def mix_outputs(self, mixing: Float[Array, "k q"]) -> "TangentFeatures":
+        """Return features of the q output combinations sum_k mixing_kq f_k."""
+
+    @abstractmethod
+    def dense(self) -> Float[Array, "n k d_out d_in"]:
+        """Return the dense tensor; its size is logged first."""
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """Shape (d_out, d_in) of the adapted matrix."""
+        return self.d_out, self.d_in
+
+    def _announce(self, itemsize: int) -> None:
+        size = self.n * self.k * self.d_out * self.d_in * itemsize
+        level = logging.WARNING if size > 2**28 else logging.INFO
+        _log.log(level, "dense features: %d x %d x %d x %d, %.1f MiB", self.n, self.k, *self.shape, size / 2**20)
+
+
+class DenseFeatures(TangentFeatures):
+    """Features held as one array of shape (n, k, d_out, d_in)."""
+
+    gradients: Float[Array, "n k d_out d_in"]
+
+    @property
+    def n(self) -> int:
+        """Number of samples."""
+        return int(self.gradients.shape[0])
+
+    @property
+    def k(self) -> int:
+        """Number of outputs."""
+        return int(self.gradients.shape[1])
+
+    @property
+    def d_out(self) -> int:
+        """Rows of the adapted matrix."""
+        return int(self.gradients.shape[2])
+
+    @property
+    def d_in(self) -> int:
+        """Columns of the adapted matrix."""
+        return int(self.gradients.shape[3])
+
+    def _matrix(self) -> Float[Array, "nk p"]:
+        return self.gradients.reshape(self.n * self.k, self.d_out * self.d_in)
+
+    def apply(self, delta: Float[Array, "d_out d_in"]) -> Float[Array, "n k"]:
+        """Return <G_ik, delta>."""
+        return (self._matrix() @ delta.reshape(-1)).reshape(self.n, self.k)
+
+    def apply_low_rank(self, u: Float[Array, "d_out r"], v: Float[Array, "d_in r"]) -> Float[Array, "n k"]:
+        """Return <G_ik, u v^T>."""
+        return self.apply(u @ v.T)
+
+    def adjoint(self, residual: Float[Array, "n k"]) -> Float[Array, "d_out d_in"]:
+        """Return sum_ik residual_ik G_ik."""
+        return (residual.reshape(-1) @ self._matrix()).reshape(self.d_out, self.d_in)
+
+    def project_input(self, a: Float[Array, "r d_in"]) -> "DenseFeatures":
+        """Return the features G_ik a^T, shape (d_out, r)."""
+        return DenseFeatures(self.gradients @ a.T)
+
+    def project_output(self, b: Float[Array, "d_out r"]) -> "DenseFeatures":
+        """Return the features b^T G_ik, shape (r, d_in)."""
+        return DenseFeatures(b.T @ self.gradients)
+
+    def gram(self, other: TangentFeatures) -> Float[Array, "n k n2 k2"]:
+        """Return <G_ik, G'_jl>."""
+        other_matrix = other.dense().reshape(other.n * other.k, -1)
+        return (self._matrix() @ other_matrix.T).reshape(self.n, self.k, other.n, other.k)
+
+    def factor_gram(
+        self, u: Float[Array, "d_out r"], v: Float[Array, "d_in r"], metric: Float[Array, "d d"]
+    ) -> Float[Array, "nk nk"]:
+        """Return J (metric (x) I_r) J^T through the explicit Jacobian (n k, d, r)."""
+        xp = self.gradients.__array_namespace__()
+        by_u = self.gradients @ v
+        by_v = xp.swapaxes(self.gradients, 2, 3) @ u
+        jacobian = xp.concatenate([by_u, by_v], axis=2).reshape(self.n * self.k, sum(self.shape), u.shape[1])
+        size = self.n * self.k
+        return (metric @ jacobian).reshape(size, -1) @ jacobian.reshape(size, -1).T
+
+    def mix_outputs(self, mixing: Float[Array, "k q"]) -> "DenseFeatures":
+        """Return features of output combinations."""
+        xp = self.gradients.__array_namespace__()
+        return DenseFeatures(xp.einsum("nkij,kq->nqij", self.gradients, mixing))
+
+    def dense(self) -> Float[Array, "n k d_out d_in"]:
+        """Return the array itself."""
+        return self.gradients
+
+
+class FactoredFeatures(TangentFeatures):
+    """Features G_ik = sum_t signal[i, k, t] activation[i, t]^T, never multiplied out.
+
+    ``signal`` (n, k, t, d_out) is the back-propagated signal of output k at position t, ``activation`` (n, t, d_in) the
+    input of the linear map there; t = 1 for a plain MLP.
+    """
+
+    signal: Float[Array, "n k t d_out"]
+    activation: Float[Array, "n t d_in"]
+
+    @property
+    def n(self) -> int:
+        """Number of samples."""
+        return int(self.signal.shape[0])
+
+    @property
+    def k(self) -> int:
+        """Number of outputs."""
+        return int(self.signal.shape[1])
+
+    @property
+    def d_out(self) -> int:
+        """Rows of the adapted matrix."""
+        return int(self.signal.shape[3])
+
+    @property
+    def d_in(self) -> int:
+        """Columns of the adapted matrix."""
+        return int(self.activation.shape[2])
+
+    @property
+    def _xp(self) -> Any:
+        return self.signal.__array_namespace__()
+
+    def apply(self, delta: Float[Array, "d_out d_in"]) -> Float[Array, "n k"]:
+        """Return <G_ik, delta> = sum_t signal . (delta activation)."""
+        image = self.activation @ delta.T
+        return (self.signal * image[:, None]).sum(axis=(2, 3))
+
+    def apply_low_rank(self, u: Float[Array, "d_out r"], v: Float[Array, "d_in r"]) -> Float[Array, "n k"]:
+        """Return <G_ik, u v^T>, cost linear in d_out + d_in."""
+        return ((self.signal @ u) * (self.activation @ v)[:, None]).sum(axis=(2, 3))
+
+    def adjoint(self, residual: Float[Array, "n k"]) -> Float[Array, "d_out d_in"]:
+        """Return sum_ik residual_ik G_ik as one matrix product over samples and positions."""
+        weighted = (residual[:, :, None, None] * self.signal).sum(axis=1)
+        return weighted.reshape(-1, self.d_out).T @ self.activation.reshape(-1, self.d_in)
+
+    def project_input(self, a: Float[Array, "r d_in"]) -> "FactoredFeatures":
+        """Return the features G_ik a^T, still factored."""
+        return FactoredFeatures(self.signal, self.activation @ a.T)
+
+    def project_output(self, b: Float[Array, "d_out r"]) -> "FactoredFeatures":
+        """Return the features b^T G_ik, still factored."""
+        return FactoredFeatures(self.signal @ b, self.activation)
+
+    def gram(self, other: TangentFeatures) -> Float[Array, "n k n2 k2"]:
+        """Return <G_ik, G'_jl> = sum_{t t'} (signal . signal') (activation . activation')."""
+        if not isinstance(other, FactoredFeatures):
+            return DenseFeatures(self.dense()).gram(other)
+        n, k, t, _ = self.signal.shape
+        n2, k2, t2, _ = other.signal.shape
+        if t == t2 == 1:
+            signals = self.signal.reshape(n * k, -1) @ other.signal.reshape(n2 * k2, -1).T
+            inputs = self.activation.reshape(n, -1) @ other.activation.reshape(n2, -1).T
+            return signals.reshape(n, k, n2, k2) * inputs[:, None, :, None]
+        xp = self._xp
+        inputs = xp.einsum("ntd,msd->ntms", self.activation, other.activation)
+        # one sample of the left side at a time keeps the products over (t, t') small
+        rows = [
+            xp.einsum("ktmls,tms->kml", xp.einsum("ktd,mlsd->ktmls", s, other.signal), a)
+            for s, a in zip(self.signal, inputs)
+        ]
+        return xp.stack(rows)
+
+    def factor_gram(
+        self, u: Float[Array, "d_out r"], v: Float[Array, "d_in r"], metric: Float[Array, "d d"]
+    ) -> Float[Array, "nk nk"]:
+        """Return J (metric (x) I_r) J^T; row ik of J stacks sum_t signal (v^T act)^T on sum_t act (u^T signal)^T."""
+        n, k, t, m = self.signal.shape
+        size = n * k
+        alpha, beta = self.activation @ v, self.signal @ u
+        if t > 1:
+            by_u = FactoredFeatures(self.signal, alpha).dense()
+            by_v = self._xp.swapaxes(FactoredFeatures(beta, self.activation).dense(), 2, 3)
+            jacobian = self._xp.concatenate([by_u, by_v], axis=2).reshape(size, sum(self.shape), u.shape[1])
+            return (metric @ jacobian).reshape(size, -1) @ jacobian.reshape(size, -1).T
+        s, a = self.signal.reshape(size, m), self.activation.reshape(n, -1)
+        alpha, beta = alpha.reshape(n, -1), beta.reshape(size, -1)
+        uu = (s @ metric[:m, :m] @ s.T).reshape(n, k, n, k) * (alpha @ alpha.T)[:, None, :, None]
+        vv = (beta @ beta.T).reshape(n, k, n, k) * (a @ metric[m:, m:] @ a.T)[:, None, :, None]
+        uv = (s @ metric[:m, m:] @ a.T).reshape(n, k, n, 1) * (alpha @ beta.T).reshape(n, 1, n, k)
+        return (uu + vv).reshape(size, size) + uv.reshape(size, size) + uv.reshape(size, size).T
+
+    def mix_outputs(self, mixing: Float[Array, "k q"]) -> "FactoredFeatures":
+        """Return features of output combinations, still factored."""
+        return FactoredFeatures(self._xp.einsum("nktd,kq->nqtd", self.signal, mixing), self.activation)
+
+    def dense(self) -> Float[Array, "n k d_out d_in"]:
+        """Return the dense tensor; its size is logged first."""
+        self._announce(self.signal.dtype.itemsize)
+        return self._xp.einsum("nkti,ntj->nkij", self.signal, self.activation)
