@@ -1,0 +1,61 @@
+"""The registry of data sets, and the five things one does with a name: load, status, verify, get, find."""
+
+from pathlib import Path
+
+from sims.data.dataset import Data, DataSet
+from sims.data.embedded import EMBEDDED
+from sims.data.fetched import FETCHED
+from sims.data.files import FileState, contents, file_state, locate
+from sims.data.samples import prepare
+from sims.errors import BadInput
+
+CATALOGUE: dict[str, DataSet] = {data_set.name: data_set for data_set in (*EMBEDDED, *FETCHED)}
+
+
+def find(name: str) -> DataSet:
+    """Return the registered data set of this name.
+
+    Raises:
+        BadInput: no such name; the message lists the known ones.
+    """
+    if name not in CATALOGUE:
+        raise BadInput(f"data set {name!r} is unknown: expected one of {', '.join(CATALOGUE)}")
+    return CATALOGUE[name]
+
+
+def load(name: str, *, seed: int = 0, samples: int | None = None, split: float = 0.2) -> Data:
+    """Return the data set's training and test part; see `prepare` for the shuffle, the split and the scales.
+
+    Raises:
+        BadInput: unknown name, a file that is missing or has another sha256, or an option out of range.
+    """
+    data_set = find(name)
+    return prepare(data_set, data_set.loader(contents(data_set)), seed=seed, samples=samples, split=split)
+
+
+def status(name: str) -> str:
+    """Return 'embedded', 'found in PATH' or 'not on this machine'. Contents are not read: `verify` does that."""
+    data_set = find(name)
+    if data_set.embedded:
+        return "embedded"
+    paths = [path for file in data_set.files if (path := locate(data_set, file)) is not None]
+    if len(paths) < len(data_set.files):
+        return "not on this machine"
+    return f"found in {' and '.join(dict.fromkeys(str(path.parent) for path in paths))}"
+
+
+def verify(name: str) -> list[tuple[str, FileState]]:
+    """Return every file of the set with 'ok', 'missing' or 'sha256 differs'; empty for an embedded set."""
+    data_set = find(name)
+    return [(file.filename, file_state(data_set, file)) for file in data_set.files]
+
+
+def get(name: str) -> list[Path]:
+    """Return the paths of the set's files, all present and checked, after fetching what is missing; [] if embedded.
+
+    Raises:
+        BadInput: unknown name, or a file that cannot be fetched or has another sha256.
+    """
+    data_set = find(name)
+    contents(data_set)
+    return [path for file in data_set.files if (path := locate(data_set, file)) is not None]

@@ -1,0 +1,248 @@
+"""One finished run is one immutable JSON file, named by the hash of its configuration and written atomically.
+
+A second run of the same configuration finds the file and does nothing; a killed sweep resumes where it was.
+"""
+
+import hashlib
+import json
+import math
+import os
+import platform
+import secrets
+import warnings
+from collections.abc import Iterator, Mapping
+from datetime import UTC, datetime
+from functools import cache
+from importlib.metadata import PackageNotFoundError, version
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from sims.errors import BadInput
+
+PACKAGES = ("theory", "sims", "proofs_check", "paper_figs")
+LIBRARIES = ("lora-theory", "jax", "jaxlib", "numpy", "scipy", "equinox", "scikit-learn", "python-flint")
+
+
+class CorruptedRecordWarning(UserWarning):
+    """A file in the records folder is no record: it is ignored and its run is repeated."""
+
+
+class Record(BaseModel):
+    """What one run leaves behind. ``config`` alone determines the file's name."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+
+    experiment: str = ""
+    config: dict[str, Any]
+    result: dict[str, Any]
+    environment: dict[str, Any]
+
+
+def _plain(value: Any, where: str, *, finite: bool) -> Any:
+    """Return the value in JSON's own types; non-finite numbers become null, or are refused if ``finite``."""
+    if isinstance(value, BaseModel):
+        value = value.model_dump(mode="json")
+    if isinstance(value, np.generic | np.ndarray | jax.Array):
+        value = np.asarray(value).tolist()
+    if value is None or isinstance(value, bool | int | str):
+        return value
+    if isinstance(value, float):
+        if math.isfinite(value):
+            return value
+        if finite:
+            raise BadInput(f"{where} is {value}: a configuration holds finite numbers")
+        return None
+    if isinstance(value, Mapping):
+        if bad := [key for key in value if not isinstance(key, str)]:
+            raise BadInput(f"{where} has the key {bad[0]!r}: expected strings, which is all that JSON knows")
+        return {key: _plain(item, f"{where}.{key}", finite=finite) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(item, f"{where}[{i}]", finite=finite) for i, item in enumerate(value)]
+    raise BadInput(f"{where} is a {type(value).__name__}: expected numbers, strings, lists and mappings")
+
+
+def _dumps(value: Any, *, indent: int | None = None) -> str:
+    separators = (",", ":") if indent is None else None
+    return json.dumps(value, sort_keys=True, separators=separators, indent=indent, allow_nan=False)
+
+
+def canonical_json(config: Mapping[str, Any] | BaseModel) -> str:
+    """Return the configuration as JSON with sorted keys and no spaces: equal configurations give equal text.
+
+    1 and 1.0 are different values (a pydantic configuration settles which it is); tuples count as lists.
+
+    Raises:
+        BadInput: a value that JSON cannot hold, or a number that is not finite.
+    """
+    return _dumps(_plain(config, "config", finite=True))
+
+
+def config_hash(config: Mapping[str, Any] | BaseModel) -> str:
+    """Return the first 16 hexadecimal digits of the sha256 of the canonical JSON."""
+    return hashlib.sha256(canonical_json(config).encode()).hexdigest()[:16]
+
+
+def write_atomic(path: str | os.PathLike[str], data: str | bytes) -> None:
+    """Write the file so that a reader, or a restart after a crash, sees the old content or the new, never a part.
+
+    Raises:
+        BadInput: the folder cannot be made or written.
+    """
+    target = Path(path)
+    # A name of our own, so that two writers of one file do not share a temporary one; hidden from patterns like *.json.
+    temporary = target.with_name(f".{target.name}.{os.getpid()}.{secrets.token_hex(4)}.tmp")
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            with temporary.open("xb") as file:
+                file.write(data.encode() if isinstance(data, str) else data)
+                file.flush()
+                os.fsync(file.fileno())
+            os.replace(temporary, target)
+        finally:
+            temporary.unlink(missing_ok=True)
+        _sync_folder(target.parent)
+    except OSError as error:
+        raise BadInput(
+            f"folder {target.parent} cannot be written ({error.strerror or error}): "
+            "choose another folder, or change its permissions"
+        ) from error
+
+
+def _sync_folder(folder: Path) -> None:
+    # The rename itself must survive a power cut. Windows cannot open folders, and does not need this.
+    if os.name == "posix":
+        descriptor = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+
+
+@cache
+def code_version() -> str:
+    """Return 12 hexadecimal digits of a sha256 over names and contents of the sources of the four packages."""
+    digest = hashlib.sha256()
+    for package in PACKAGES:
+        # find_spec runs nothing of a top-level package, so the layers above stay unimported.
+        spec = find_spec(package)
+        for folder in sorted((spec.submodule_search_locations or ()) if spec else ()):
+            for source in sorted(Path(folder).rglob("*.py"), key=lambda path: path.as_posix()):
+                name = f"{package}/{source.relative_to(folder).as_posix()}"
+                content = source.read_bytes().replace(b"\r\n", b"\n")
+                digest.update(f"{name}\0{len(content)}\0".encode() + content)
+    return digest.hexdigest()[:12]
+
+
+def _version(library: str) -> str | None:
+    try:
+        return version(library)
+    except PackageNotFoundError:
+        return None
+
+
+def environment() -> dict[str, Any]:
+    """Return what a number depends on beside its configuration: code, versions, device, dtype, time (UTC)."""
+    device = jax.devices()[0]
+    return {
+        "code": code_version(),
+        "python": platform.python_version(),
+        "platform": platform.platform(),
+        "versions": {name: found for name in LIBRARIES if (found := _version(name)) is not None},
+        "device": f"{device.platform}: {device.device_kind}",
+        "dtype": jnp.zeros(()).dtype.name,
+        "cpus": os.cpu_count(),
+        "time": datetime.now(UTC).isoformat(timespec="seconds"),
+    }
+
+
+def read_record(path: str | os.PathLike[str]) -> Record:
+    """Return the record in this file.
+
+    Raises:
+        BadInput: no such file, not readable, or not a record.
+    """
+    try:
+        text = Path(path).read_text(encoding="utf-8")
+        return Record.model_validate(json.loads(text))
+    except OSError as error:
+        raise BadInput(f"record {path} cannot be read ({error.strerror}): check the path") from error
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(str(part) for part in first["loc"]) or "its top level"
+        raise BadInput(f"{path} is not a record ({where}: {first['msg']}): delete it and run again") from error
+    except (ValueError, RecursionError) as error:
+        raise BadInput(f"{path} is not JSON (damaged): delete it and run again") from error
+
+
+def write_record(path: str | os.PathLike[str], record: Record) -> None:
+    """Write one record as readable JSON, atomically; numbers that are not finite become null."""
+    write_atomic(path, _dumps(_plain(record, "record", finite=False), indent=1) + "\n")
+
+
+class RecordStore:
+    """A folder of records, one file a configuration. Safe with many writers: equal names hold equal configurations."""
+
+    def __init__(self, folder: str | os.PathLike[str]) -> None:
+        self.folder = Path(folder)
+
+    def path(self, config: Mapping[str, Any] | BaseModel) -> Path:
+        """Return where the record of this configuration lies or will lie."""
+        return self.folder / f"{config_hash(config)}.json"
+
+    def check_writable(self) -> None:
+        """Return if a record can be written: call it before a long run.
+
+        Raises:
+            BadInput: the folder cannot be made or written.
+        """
+        probe = self.folder / f".probe-{secrets.token_hex(4)}"
+        write_atomic(probe, "")
+        probe.unlink()
+
+    def record(self, config: Mapping[str, Any] | BaseModel) -> Record | None:
+        """Return the whole record of this configuration, or None (with a warning if its file is damaged)."""
+        path = self.path(config)
+        return self._valid(path) if os.path.exists(path) else None
+
+    def get(self, config: Mapping[str, Any] | BaseModel) -> dict[str, Any] | None:
+        """Return the result of a finished run of this configuration, or None: then it has to be run."""
+        record = self.record(config)
+        return None if record is None else record.result
+
+    def put(self, config: Mapping[str, Any] | BaseModel, result: Mapping[str, Any], *, experiment: str = "") -> Path:
+        """Return the path of the record, written unless a valid one is already there (which is left untouched).
+
+        Raises:
+            BadInput: the folder cannot be written, or configuration or result hold what JSON cannot.
+        """
+        path = self.path(config)
+        if self.record(config) is None:
+            plain_config = _plain(config, "config", finite=True)
+            plain_result = _plain(result, "result", finite=False)
+            record = Record(experiment=experiment, config=plain_config, result=plain_result, environment=environment())
+            write_record(path, record)
+        return path
+
+    def records(self) -> Iterator[Record]:
+        """Yield every valid record of the folder in the order of file names; damaged files give a warning."""
+        for path in sorted(self.folder.glob("*.json")):
+            record = self._valid(path)
+            if record is not None:
+                yield record
+
+    def _valid(self, path: Path) -> Record | None:
+        try:
+            record = read_record(path)
+            if config_hash(record.config) != path.stem:
+                raise BadInput(f"{path} holds the configuration of another name: delete it and run again")
+        except BadInput as error:
+            warnings.warn(f"record ignored: {error}", CorruptedRecordWarning, stacklevel=3)
+            return None
+        return record
