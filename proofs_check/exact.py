@@ -108,6 +108,13 @@ class SquaredProblem:
                         hessian[i * r + k, j * r + k] += s[i, j]
         return hessian
 
+    def optimal_value(self, delta: np.ndarray) -> Fraction:
+        """Return the exact primal value at a delta proved optimal, where lam ||delta||_* = -<G, delta>."""
+        x = rational_matrix(delta)
+        z = self.residuals(x)
+        value = self.data_value(z) - _inner(self.gradient(z), x)
+        return Fraction(int(value.p), int(value.q))
+
     def proves_infeasible(self, delta: np.ndarray) -> bool:
         """Return whether ||G||_op > lam is proved at delta, which contradicts optimality."""
         return inertia(block_matrix(self.lam, self.gradient(self.residuals(rational_matrix(delta)))))[2] > 0

@@ -21,6 +21,7 @@ from theory import factored_objective as lora
 from theory.losses import Loss
 
 _ROUND = 12  # Newton steps between two removals of finished starts
+_BATCHES = tuple(8**j for j in range(12))
 _LENGTHS = np.concatenate([2.0 ** np.arange(-10, 0), [1.0, 1.5, 2.0, 4.0]])
 
 
@@ -160,8 +161,8 @@ def find_stationary_points(
     steps = 0
     while steps < max_steps and not finished.all():
         active = np.flatnonzero(~finished)
-        # batches of 2^j rows only, so that few shapes are ever compiled
-        padded = np.resize(active, 1 << int(active.size - 1).bit_length())
+        # batches of 8^j rows only, so that few shapes are ever compiled
+        padded = np.resize(active, next(size for size in _BATCHES if size >= active.size))
         state = (jnp.asarray(q[padded]), jnp.asarray(damping[padded]), jnp.zeros(padded.size, dtype=bool))
         out = _advance(
             state,

@@ -1,0 +1,1 @@
+"""The claims: one module each, declared with ``proofs_check.registry.claim``."""
