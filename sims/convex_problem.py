@@ -65,7 +65,7 @@ class ConvexProblem:
         size = self.n * q
         if size == 0:
             return 0
-        gram = sum(np.asarray(layer.gram(layer)).reshape(size, size) for layer in layers)
+        gram = np.sum([np.asarray(layer.gram(layer)).reshape(size, size) for layer in layers], axis=0)
         scale = np.sqrt(np.maximum(np.diag(gram), np.finfo(float).tiny))
         eigenvalues = np.linalg.eigvalsh(gram / scale[:, None] / scale[None, :])
         # a Gram matrix squares the condition number: sqrt of machine precision is the smallest singular ratio seen

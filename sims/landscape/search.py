@@ -174,7 +174,6 @@ def find_stationary_points(
         rows = [np.asarray(part)[: active.size] for part in out]
         q[active], damping[active], finished[active], norms[active], lowest[active] = rows
         steps += _ROUND
-    values = jax.vmap(
-        lambda row: lora.objective(*problem[:3], landscape.loss, landscape.lam, row, problem[4])  # type: ignore[arg-type]
-    )(jnp.asarray(q))
+    gradients, f0, y, lam, penalty = problem
+    values = jax.vmap(lambda row: lora.objective(gradients, f0, y, landscape.loss, lam, row, penalty))(jnp.asarray(q))
     return StationaryPoints(q, np.asarray(values), norms, lowest, finished, steps)

@@ -11,7 +11,7 @@ Array = np.ndarray
 
 def _kernel(problem: ConvexProblem) -> Float[Array, "nk nk"]:
     size = problem.n * problem.k
-    return sum(np.asarray(layer.gram(layer)).reshape(size, size) for layer in problem.layers)
+    return np.sum([np.asarray(layer.gram(layer)).reshape(size, size) for layer in problem.layers], axis=0)
 
 
 def least_norm_deltas(problem: ConvexProblem) -> list[Float[Array, "m p"]]:

@@ -1,0 +1,1 @@
+"""Bridges to libraries that need help to run; each has one module."""
