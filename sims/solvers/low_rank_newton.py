@@ -15,7 +15,8 @@ from sims.convex_problem import ConvexProblem
 from theory.factorisation import rebalanced
 
 Array = np.ndarray
-Factors = list[tuple[Float[Array, "m r"], Float[Array, "p r"]]]
+# (u, v) of every layer, shapes (m, r) and (p, r); every layer has its own, and ranks change, so no names are bound
+Factors = list[tuple[Float[Array, "_ _"], Float[Array, "_ _"]]]
 
 
 @dataclass(frozen=True)

@@ -71,7 +71,7 @@ def measurement_map(problem: ConvexProblem, factors: Factors) -> Float[np.ndarra
             core = core[:, :-1] - core[:, -1:]
         i, j = np.triu_indices(r)
         symmetric = (core[:, :, i, j] + core[:, :, j, i]) * np.where(i == j, 0.5, np.sqrt(0.5))
-        blocks.append(symmetric.reshape(-1, i.size))
+        blocks.append(symmetric.reshape(core.shape[0] * core.shape[1], i.size))
     return np.concatenate(blocks, axis=1)
 
 

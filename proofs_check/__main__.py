@@ -1,0 +1,179 @@
+"""The console command `lora-theory`, also `python -m proofs_check`: what it knows, and how every failure is told."""
+
+import math
+import os
+import signal
+import sys
+import threading
+import time
+import warnings
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from importlib.metadata import version
+from typing import TYPE_CHECKING, Any, TextIO
+
+if TYPE_CHECKING:
+    from cyclopts import App, CycloptsError
+
+NAME = "lora-theory"
+BAD_USAGE, BUG, INTERRUPTED, TERMINATED, PIPE_CLOSED = 2, 70, 130, 143, 141
+
+_EXAMPLES = {
+    "report": "lora-theory report --level smoke --out report",
+    "verify": "lora-theory verify NTK-T3.1 --level smoke --json ledger.json",
+    "claims": "lora-theory claims --paper ntk",
+    "solve": "lora-theory solve problem.npz --lam 0.02 --out solution.npz",
+    "certify": "lora-theory certify problem.npz solution.npz --lam 1/9 --exact",
+    "figures": "lora-theory figures --list",
+    "info": "lora-theory info --json -",
+}
+
+
+class Terminated(KeyboardInterrupt):
+    """SIGTERM arrived: what is finished is kept, as on Ctrl-C."""
+
+
+def application() -> "App":
+    """Return the command line; nothing heavy is imported before a command runs."""
+    from cyclopts import App
+
+    from proofs_check.commands import certify, claims, data, figures, info, report, solve, verify
+
+    app = App(
+        name=NAME,
+        help="What theory says about low-rank adaptation, verified on this machine with numbers and certificates.",
+        version=lambda: version(NAME),
+        result_action="return_value",
+        suppress_keyboard_interrupt=False,
+    )
+    functions = (report.report, verify.verify, claims.claims, solve.solve, certify.certify, figures.figures, info.info)
+    for function in functions:
+        app.command(function, help_epilogue=f"Example: {_EXAMPLES[function.__name__]}")
+    app.command(data.data)
+    return app
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Return the exit code: 0 done and as expected, 1 differs, 2 bad usage or input, 130 on Ctrl-C, 70 for a bug."""
+    from cyclopts import CycloptsError
+
+    arguments = sys.argv[1:] if argv is None else list(argv)
+    for stream in (sys.stdout, sys.stderr):
+        if hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="backslashreplace")  # mathematics on a terminal without unicode
+    with _warnings_on_one_line(), _signals_stop_the_work(restore=argv is not None):
+        try:
+            code = application()(arguments, exit_on_error=False, print_error=False)
+            sys.stdout.flush()
+            return code if isinstance(code, int) else 0
+        except CycloptsError as error:
+            return _refuse(_usage(error))
+        except KeyboardInterrupt as stop:
+            return _stopped(stop)
+        except BrokenPipeError:
+            # Whoever read the output went away, which is no error; the interpreter's last flush must not fail either.
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            return PIPE_CLOSED
+        except Exception as error:
+            return _failed(error)
+
+
+def _refuse(line: str, code: int = BAD_USAGE) -> int:
+    """Print the one line that says what is wrong; return the exit code."""
+    sys.stderr.write(f"{NAME}: {' '.join(line.split())}\n")
+    sys.stderr.flush()
+    return code
+
+
+def _usage(error: "CycloptsError") -> str:
+    """Return one line that names the value, what was expected, and where help is."""
+    from cyclopts import MissingArgumentError, UnusedCliTokensError
+
+    command = " ".join(error.command_chain or ())
+    text = str(error)
+    if isinstance(error, MissingArgumentError) and error.argument is not None:
+        text = f"{error.argument.name} is missing its value"
+    elif isinstance(error, UnusedCliTokensError) and error.unused_tokens:
+        text = f"unexpected argument {' '.join(error.unused_tokens)!r}"
+    text = " ".join(text.split()).rstrip(".")
+    text = text[:1].lower() + text[1:] if not text[:2].isupper() else text
+    place = f"{NAME} {command}".rstrip()
+    return f"{f'{command}: ' if command else ''}{text}; see {place} --help"
+
+
+def _stopped(stop: KeyboardInterrupt) -> int:
+    """Tell that the run was stopped and what is kept; return the exit code."""
+    terminated = isinstance(stop, Terminated)
+    word = "terminated" if terminated else "interrupted"
+    kept = str(stop) if stop.args else ""
+    return _refuse(f"{word}; {kept}" if kept else word, TERMINATED if terminated else INTERRUPTED)
+
+
+def _failed(error: Exception) -> int:
+    """Tell a user's mistake in its own words, anything else as a bug; return the exit code."""
+    if os.environ.get("LORA_THEORY_DEBUG"):
+        import traceback
+
+        traceback.print_exception(error)
+    from sims.errors import BadInput
+
+    if isinstance(error, BadInput):
+        return _refuse(str(error))
+    if isinstance(error, OSError) and error.filename is not None:
+        return _refuse(f"{error.filename} cannot be used ({error.strerror}); check the path and its permissions")
+    if isinstance(error, MemoryError):
+        return _refuse("out of memory; use a smaller problem or level, or fewer workers", BUG)
+    from proofs_check.execute import one_line
+
+    return _refuse(f"{one_line(error)}; this is a bug; run with LORA_THEORY_DEBUG=1 for the traceback", BUG)
+
+
+@contextmanager
+def _warnings_on_one_line() -> Iterator[None]:
+    """Print warnings as one line each, without the source line that raised them."""
+
+    def show(
+        message: Warning | str,
+        category: type[Warning],  # noqa: ARG001 (the signature is Python's)
+        filename: str,  # noqa: ARG001
+        lineno: int,  # noqa: ARG001
+        file: TextIO | None = None,
+        line: str | None = None,  # noqa: ARG001
+    ) -> None:
+        (file or sys.stderr).write(f"{NAME}: warning: {' '.join(str(message).split())}\n")
+
+    before = warnings.showwarning
+    warnings.showwarning = show
+    try:
+        yield
+    finally:
+        warnings.showwarning = before
+
+
+@contextmanager
+def _signals_stop_the_work(restore: bool) -> Iterator[None]:
+    """Let SIGTERM stop the work as Ctrl-C does; signals within a second (to process and group) count once."""
+    last = -math.inf
+
+    def stop(number: int, _: Any) -> None:
+        nonlocal last
+        previous, last = last, time.monotonic()
+        if last - previous > 1:
+            raise Terminated if number == signal.SIGTERM else KeyboardInterrupt
+
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    # A signal that somebody chose to ignore (nohup, a job in the background) stays ignored.
+    before = {n: h for n in (signal.SIGINT, signal.SIGTERM) if (h := signal.getsignal(n)) is not signal.SIG_IGN}
+    for number in before:
+        signal.signal(number, stop)
+    try:
+        yield
+    finally:
+        for number, handler in before.items() if restore else ():  # otherwise the process is about to end
+            signal.signal(number, handler)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

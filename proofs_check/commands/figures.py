@@ -1,0 +1,56 @@
+"""`lora-theory figures`: draw the figures from records; nothing is computed here."""
+
+from pathlib import Path
+from typing import Annotated, Any
+
+from cyclopts import Parameter
+
+from proofs_check.commands import _gallery, _options, _output
+
+
+def figures(
+    *names: str,
+    out: Path = Path("figures"),
+    listing: Annotated[bool, Parameter(name="--list", negative=())] = False,
+    records: Path | None = None,
+    json: _options.Json = None,
+) -> int:
+    """Draw figures as PNG and PDF from the committed records, or from the records of a run of your own.
+
+    Parameters
+    ----------
+    names
+        Figures to draw; all of them when none is given.
+    out
+        Folder for the files.
+    listing
+        List the figures instead of drawing them.
+    records
+        Folder of records, such as report/records; the committed ones when not given.
+    json
+        Write JSON to this file; - prints it, and nothing else.
+    """
+    answer = _output.Answer(json)
+    gallery = _gallery.installed()
+    specs = _gallery.chosen(gallery, names)
+    if listing:
+        lines = [(spec.name, spec.experiment, spec.title) for spec in specs.values()]
+        answer.give(
+            [_described(spec) for spec in specs.values()], _output.columns(("name", "experiment", "title"), lines)
+        )
+        return 0
+    loaded = {name: _gallery.record_of(spec, records or gallery.records) for name, spec in specs.items()}
+    _output.writable_folder(out, "--out")
+    drawn = []
+    with answer.working(), _output.progress(len(specs), "figure") as bar:
+        for name, spec in specs.items():
+            drawn.append(_described(spec) | _gallery.draw(spec, loaded[name], out))
+            bar.update()
+    rows = [(item["name"], str(item["png"]), str(item["pdf"]), item["title"]) for item in drawn]
+    answer.give(drawn, _output.columns(("name", "PNG", "PDF", "title"), rows))
+    return 0
+
+
+def _described(spec: Any) -> dict[str, Any]:
+    """Return what --list --json says of a figure."""
+    return {"name": spec.name, "title": spec.title, "caption": spec.caption, "experiment": spec.experiment}

@@ -1,0 +1,21 @@
+"""Experiments behind the figures: each turns (level, seed, data) into a dictionary of numbers, lists and words.
+
+They live here, not in sims, because what they count is certified by proofs_check.certificates.
+"""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from proofs_check.experiments.landscape_phase import landscape_phase
+from proofs_check.experiments.ntk_width import ntk_width
+from proofs_check.experiments.rank_spectrum import rank_spectrum
+from proofs_check.experiments.training_curves import training_curves
+
+Experiment = Callable[[str, int, str], dict[str, Any]]
+
+EXPERIMENTS: Mapping[str, Experiment] = {
+    "landscape_phase": landscape_phase,
+    "training_curves": training_curves,
+    "rank_spectrum": rank_spectrum,
+    "ntk_width": ntk_width,
+}

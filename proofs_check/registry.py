@@ -1,0 +1,155 @@
+"""The registry of claims: what each paper says, as printed, and the checks that decide it.
+
+A claim is declared in its own module of ``proofs_check.claims`` by decorating its check with ``@claim(...)``.
+"""
+
+import difflib
+import importlib
+import pkgutil
+import re
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import Any, Literal, get_args
+
+from proofs_check.evidence import Evidence, Level, Paper, Verdict
+from sims.errors import BadInput
+
+Check = Callable[[Level, int, str], Evidence]
+Kind = Literal["equality", "upper", "lower", "asymptotic", "empirical"]
+
+PAPERS: tuple[str, ...] = get_args(Paper)
+KINDS: tuple[str, ...] = get_args(Kind)
+
+
+@dataclass(frozen=True)
+class Claim:
+    """A published statement, the verdict that we expect and why, its check, and a control that drops a hypothesis."""
+
+    id: str
+    paper: str
+    statement: str
+    source: str
+    kind: str
+    assumptions: tuple[str, ...]
+    expected: Verdict
+    expected_reason: str
+    control: str
+    control_expected: Verdict
+    check: Callable[..., Any]
+    control_check: Callable[..., Any]
+
+    def __post_init__(self) -> None:
+        """Raise ValueError for a declaration that the ledger could not read."""
+        if self.paper not in PAPERS:
+            raise ValueError(f"claim {self.id}: paper {self.paper!r}, expected one of {', '.join(PAPERS)}")
+        if self.kind not in KINDS:
+            raise ValueError(f"claim {self.id}: kind {self.kind!r}, expected one of {', '.join(KINDS)}")
+        if self.expected != "holds" and not self.expected_reason:
+            raise ValueError(f"claim {self.id}: expected {self.expected!r} needs an expected_reason")
+        if not self.control:
+            raise ValueError(f"claim {self.id}: a negative control needs a sentence that says what is dropped")
+
+    def description(self) -> dict[str, Any]:
+        """Return what `lora-theory claims --json` prints of it."""
+        return {
+            "id": self.id,
+            "paper": self.paper,
+            "statement": self.statement,
+            "source": self.source,
+            "kind": self.kind,
+            "expected": self.expected,
+            "expected_reason": self.expected_reason,
+            "assumptions": list(self.assumptions),
+            "negative_control": {"statement": self.control, "expected": self.control_expected},
+        }
+
+
+_CLAIMS: dict[str, Claim] = {}
+
+
+def claim(
+    *,
+    id: str,  # noqa: A002 (the key that the ledger uses)
+    paper: Paper,
+    statement: str,
+    source: str,
+    kind: Kind,
+    control: str,
+    control_check: Check,
+    assumptions: tuple[str, ...] = (),
+    expected: Verdict = "holds",
+    expected_reason: str = "",
+    control_expected: Verdict = "fails",
+) -> Callable[[Check], Check]:
+    """Return a decorator that registers check(level, seed, data) -> Evidence as the check of this claim.
+
+    Raises ValueError when the id is taken by another check or the declaration is incomplete.
+    """
+
+    def register(check: Check) -> Check:
+        taken = _CLAIMS.get(id)
+        if taken is not None and _place(taken.check) != _place(check):  # the same place: the module was reloaded
+            raise ValueError(f"claim {id} is declared twice: {_place(taken.check)} and {_place(check)}")
+        _CLAIMS[id] = Claim(
+            id=id,
+            paper=paper,
+            statement=statement,
+            source=source,
+            kind=kind,
+            assumptions=tuple(assumptions),
+            expected=expected,
+            expected_reason=expected_reason,
+            control=control,
+            control_expected=control_expected,
+            check=check,
+            control_check=control_check,
+        )
+        return check
+
+    return register
+
+
+def all_claims() -> tuple[Claim, ...]:
+    """Return every registered claim, by paper and then by id (numbers inside an id count as numbers)."""
+    package = importlib.import_module("proofs_check.claims")
+    for module in pkgutil.iter_modules(package.__path__, prefix=f"{package.__name__}."):
+        importlib.import_module(module.name)
+    return tuple(sorted(_CLAIMS.values(), key=lambda c: (PAPERS.index(c.paper), _natural(c.id))))
+
+
+def find(ident: str) -> Claim:
+    """Return the claim of this id, in any case of letters; raises BadInput that names the closest ids."""
+    claims = {c.id.upper(): c for c in all_claims()}
+    if ident.upper() in claims:
+        return claims[ident.upper()]
+    raise BadInput(
+        f"unknown claim {ident!r}{did_you_mean(ident, [c.id for c in claims.values()])}; see lora-theory claims"
+    )
+
+
+def claims_of(paper: str) -> tuple[Claim, ...]:
+    """Return the claims of one paper; raises BadInput when the paper is unknown or has none yet."""
+    if paper not in PAPERS:
+        raise BadInput(f"unknown paper {paper!r}{did_you_mean(paper, PAPERS)}; expected one of {', '.join(PAPERS)}")
+    found = tuple(c for c in all_claims() if c.paper == paper)
+    if not found:
+        with_claims = ", ".join(sorted({c.paper for c in all_claims()}, key=PAPERS.index)) or "none"
+        raise BadInput(f"paper {paper!r} has no claims yet; papers with claims: {with_claims}")
+    return found
+
+
+def did_you_mean(word: str, known: Iterable[str]) -> str:
+    """Return ", did you mean ..." with the closest known words, or an empty string when none is close."""
+    by_case = {k.lower(): k for k in known}
+    close = difflib.get_close_matches(word.lower(), by_case, n=3, cutoff=0.5)
+    return f", did you mean {' or '.join(by_case[c] for c in close)}" if close else ""
+
+
+def _place(check: Callable[..., Any]) -> str:
+    """Return where a check is defined."""
+    return f"{getattr(check, '__module__', '?')}.{getattr(check, '__qualname__', repr(check))}"
+
+
+def _natural(ident: str) -> tuple[tuple[int, int, str], ...]:
+    """Return a sort key in which T3.10 follows T3.9."""
+    return tuple((0, int(p), "") if p.isdigit() else (1, 0, p) for p in re.split(r"(\d+)", ident) if p)

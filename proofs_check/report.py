@@ -1,0 +1,233 @@
+"""The report: one self-contained page made of the ledger's rows, the figures and the environment."""
+
+import base64
+import math
+import os
+import re
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+import jinja2
+from markupsafe import Markup, escape
+
+from proofs_check import readable
+from proofs_check.evidence import Measurement
+from proofs_check.ledger import as_expected
+from sims.records import write_atomic
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How a verdict stands to what is registered: never told by colour alone, always by symbol and words."""
+
+    key: str
+    symbol: str
+    label: str
+    meaning: str
+
+
+@dataclass(frozen=True)
+class Line:
+    """One line of a table of numbers: a measured number beside the predicted one, as the page shows them."""
+
+    name: str
+    measured: float
+    predicted: float
+    relation: str = ""
+    tolerance: float = 0.0
+    slack: float | None = None
+    instance: str = ""
+    state: str = ""  # satisfied, violated, unknown; empty when only the two numbers are recorded
+
+
+OUTCOMES = {
+    outcome.key: outcome
+    for outcome in (
+        Outcome("holds", "✓", "holds", "Every number measured satisfies the claim."),
+        Outcome(
+            "finding",
+            "◆",
+            "fails, as expected: false as printed",
+            "A finding, not an error: the claim is registered word for word, and a counterexample refutes it.",
+        ),
+        Outcome(
+            "differs", "≠", "differs from registered", "Came out otherwise than registered: look at this one first."
+        ),
+        Outcome("inconclusive", "?", "inconclusive", "The numbers are not certified enough to decide either way."),
+    )
+}
+PAPERS = {
+    "ntk": "LoRA in the NTK regime",
+    "asymmetry": "Asymmetry of the two factors",
+    "lotta": "LottaLoRA",
+    "randlora": "RandLoRA",
+    "gelora": "GeLoRA",
+    "beyond": "Beyond the papers",
+}
+KINDS = {
+    "equality": "equality: both sides agree up to rounding",
+    "upper": "upper bound: the measured number must not exceed the predicted one",
+    "lower": "lower bound: the measured number must not fall below the predicted one",
+    "asymptotic": "asymptotic: a trend as sizes grow",
+    "empirical": "empirical: an observation about runs, not a theorem",
+}
+CERTIFICATES = {
+    "float": "Floating point: recomputed in 64-bit arithmetic from the data and the candidate alone. Strong numerical "
+    "evidence, up to rounding; not a formal proof.",
+    "exact": "Exact: decided in rational or ball arithmetic, every rounding error accounted for. A proof for the "
+    "instances listed.",
+    "none": "None: measured numbers only, with no independent certificate.",
+}
+RELATIONS = {"<=": "≤", ">=": "≥", "==": "="}
+
+
+def outcome_of(row: Mapping[str, Any]) -> Outcome:
+    """Return the outcome of a ledger row, its negative control included."""
+    if row["verdict"] == "inconclusive":
+        return OUTCOMES["inconclusive"]
+    if not as_expected(row):
+        return OUTCOMES["differs"]
+    return OUTCOMES["holds" if row["verdict"] == "holds" else "finding"]
+
+
+def control_differs(row: Mapping[str, Any]) -> bool:
+    """Return whether the negative control came out otherwise than registered."""
+    return bool(row["negative_control"]["verdict"] != row["negative_control"]["expected"])
+
+
+def write_report(
+    out: Path,
+    rows: Sequence[Mapping[str, Any]],
+    figures: Sequence[Mapping[str, Any]],
+    environment: Mapping[str, Any],
+    *,
+    level: str,
+    seed: int,
+) -> Path:
+    """Return the path of out/index.html after writing it in one step; nothing in the page is loaded from elsewhere.
+
+    A row holds the ledger's JSON keys. A figure holds "name", "title", "caption" and the paths "png" and "pdf"; without
+    the paths out/figures/NAME.png and .pdf. Raises OSError when a picture cannot be read, BadInput when the page cannot
+    be written.
+    """
+    page = Path(out) / "index.html"
+    ordered = sorted(rows, key=lambda row: _natural(str(row["id"])))
+    counts = Counter(outcome_of(row).key for row in ordered)
+    html = _template().render(
+        rows=ordered,
+        figures=[_figure(Path(out), figure) for figure in figures],
+        environment=environment,
+        machine=_machine(environment),
+        level=level,
+        seed=seed,
+        surprises=[row for row in ordered if not as_expected(row)],
+        findings=[row for row in ordered if outcome_of(row).key == "finding"],
+        tiles=[(outcome, counts[key]) for key, outcome in OUTCOMES.items()],
+        papers=Counter(str(row["paper"]) for row in ordered),
+        data=sorted({str(row["data"]) for row in ordered if row.get("data")}),
+        seconds=sum(row.get("seconds") or 0.0 for row in ordered),
+    )
+    write_atomic(page, html)
+    return page
+
+
+def lines_of(row: Mapping[str, Any], prefix: str = "") -> list[Line]:
+    """Return the lines of the table of numbers, tightest first; of the negative control with the prefix "control_".
+
+    Raises KeyError or ValueError for a measurement that the ledger cannot have written.
+    """
+    if row.get(f"{prefix}measurements"):
+        return [_line(fields) for fields in row[f"{prefix}measurements"]]
+    measured, predicted = row.get(f"{prefix}measured") or {}, row.get(f"{prefix}predicted") or {}
+    return [Line(name, _real(measured.get(name)), _real(predicted.get(name))) for name in {**measured, **predicted}]
+
+
+def _real(value: Any) -> float:
+    """Return the float behind a number or one of the ledger's words ("NaN", "Infinity"); NaN when there is none."""
+    return math.nan if value is None else float(value)
+
+
+def _line(fields: Mapping[str, Any]) -> Line:
+    """Return the table line of one measurement."""
+    m = Measurement(
+        name=str(fields["name"]),
+        measured=_real(fields["measured"]),
+        predicted=_real(fields["predicted"]),
+        relation=fields["relation"],
+        tolerance=_real(fields.get("tolerance", 0.0)),
+        instance=str(fields.get("instance") or ""),
+        trusted=bool(fields.get("trusted", True)),
+    )
+    state = "unknown" if not (m.trusted and m.known) else "satisfied" if m.satisfied else "violated"
+    return Line(m.name, m.measured, m.predicted, RELATIONS[m.relation], m.tolerance, m.slack, m.instance, state)
+
+
+def _template() -> jinja2.Template:
+    """Return the page's template; every text is escaped, every missing key is an error."""
+    environment = jinja2.Environment(
+        loader=jinja2.PackageLoader("proofs_check", "templates"),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters |= {
+        "number": readable.number,
+        "duration": readable.duration,
+        "moment": readable.moment,
+        "setting": readable.setting,
+        "linked": _linked,
+    }
+    environment.globals |= {
+        "OUTCOMES": OUTCOMES,
+        "PAPERS": PAPERS,
+        "KINDS": KINDS,
+        "CERTIFICATES": CERTIFICATES,
+        "RELATIONS": RELATIONS,
+        "outcome_of": outcome_of,
+        "as_expected": as_expected,
+        "control_differs": control_differs,
+        "lines_of": lines_of,
+    }
+    return environment.get_template("report.html")
+
+
+def _figure(out: Path, figure: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what the page shows of a figure: the picture as a data address, its size, the relative link to the PDF."""
+    name = str(figure["name"])
+    picture = Path(figure.get("png") or out / "figures" / f"{name}.png").read_bytes()
+    pdf = Path(figure.get("pdf") or out / "figures" / f"{name}.pdf")
+    return {
+        "name": name,
+        "title": figure.get("title") or name,
+        "caption": figure.get("caption") or "",
+        "source": "data:image/png;base64," + base64.b64encode(picture).decode("ascii"),
+        # The size stands in the PNG's first chunk; giving it keeps the page from jumping while it is decoded.
+        "width": int.from_bytes(picture[16:20], "big"),
+        "height": int.from_bytes(picture[20:24], "big"),
+        "pdf": quote(Path(os.path.relpath(pdf, out)).as_posix()) if pdf.exists() else None,
+    }
+
+
+def _machine(environment: Mapping[str, Any]) -> str:
+    """Return in a few words which machine it was, from what the environment records of it."""
+    kind, _, model = str(environment.get("device") or "").partition(": ")
+    words = [kind if model in ("", kind) else f"{kind} ({model})"]
+    words += [f"{environment['cpus']} processor cores"] if environment.get("cpus") else []
+    words += [str(environment[key]) for key in ("platform", "dtype") if environment.get(key)]
+    return ", ".join(word for word in words if word) or "not recorded"
+
+
+def _linked(text: str) -> Markup:
+    """Return the escaped text with each arXiv number made a link to its abstract."""
+    link = r'<a href="https://arxiv.org/abs/\1">\g<0></a>'
+    return Markup(re.sub(r"arXiv[: ](\d{4}\.\d{4,5})", link, str(escape(text))))
+
+
+def _natural(text: str) -> list[tuple[int, int, str]]:
+    """Return a sort key under which T3.2 comes before T3.10."""
+    return [(0, int(part), "") if part.isdigit() else (1, 0, part) for part in re.split(r"(\d+)", text) if part]

@@ -1,0 +1,136 @@
+"""Running claims: the row, exceptions, workers, a cluster."""
+
+import json
+import math
+
+import pytest
+from distributed import LocalCluster
+
+from proofs_check import executors
+from proofs_check.evidence import Evidence, Measurement
+from proofs_check.execute import MOST_MEASUREMENTS, run_claim, run_many
+from proofs_check.ledger import as_expected, exit_code, json_ready, table, to_json
+from sims.errors import BadInput
+from tests.proofs_check import fake_claims
+
+STABLE = {
+    *("id", "paper", "statement", "source", "kind", "expected", "expected_reason", "verdict", "measured", "predicted"),
+    *("slack", "instances", "negative_control", "certificate", "level", "seed", "data", "seconds"),
+}
+IDS = ["NTK-C", "NTK-A", "NTK-B"]
+
+
+def without_seconds(rows):
+    return [row | {"seconds": 0.0} for row in rows]
+
+
+def test_a_row_has_the_stable_keys_and_the_numbers_of_the_worst_instance(claims):
+    row = run_claim("NTK-A", "smoke", 3, "digits")
+    assert set(row) >= STABLE
+    assert row["measured"] == {"gap": 3.25, "rank": 3.0}
+    assert row["predicted"] == {"gap": 13.0, "rank": 3.0}
+    assert (row["verdict"], row["slack"], row["instances"], row["certificate"]) == ("holds", 0.0, 2, "exact")
+    assert row["negative_control"] == {"statement": "without the hypothesis", "expected": "fails", "verdict": "fails"}
+    assert (row["control_measured"], row["control_predicted"]) == ({"gap": 2.0}, {"gap": 1.0})
+    assert (row["level"], row["seed"], row["data"], row["seeds"]) == ("smoke", 3, "digits", [3])
+    assert as_expected(row)
+
+
+def test_an_exception_inside_a_check_is_inconclusive_and_told(claims):
+    claims(fake_claims.make("NTK-R", fake_claims.raising), fake_claims.make("NTK-K", control=fake_claims.raising))
+    row, control = run_many(["NTK-R", "NTK-K"], "smoke", 0, "digits")
+    assert row["verdict"] == "inconclusive"
+    assert "check stopped: RuntimeError: the check broke" in row["notes"]
+    assert control["verdict"] == "holds"
+    assert control["negative_control"]["verdict"] == "inconclusive"
+    assert not as_expected(row)
+    assert not as_expected(control)
+
+
+def test_a_check_that_returns_no_evidence_is_inconclusive(claims):
+    claims(fake_claims.make("NTK-N", lambda level, seed, data: True))
+    assert "TypeError: the check returned bool, expected Evidence" in run_claim("NTK-N", "smoke", 0, "x")["error"]
+
+
+def test_a_row_keeps_the_worst_of_each_name_the_tightest_first(claims):
+    found = tuple(Measurement(f"m{i}", i, 100.0, "<=") for i in range(60))
+    claims(fake_claims.make("NTK-M", lambda level, seed, data: Evidence(found, 60)))
+    row = run_claim("NTK-M", "smoke", 0, "digits")
+    assert [m["name"] for m in row["measurements"]] == [f"m{i}" for i in range(59, 59 - MOST_MEASUREMENTS, -1)]
+    assert len(row["measured"]) == 60
+
+
+def test_rows_come_in_the_order_asked_for_and_are_told_one_by_one(claims):
+    told = []
+    rows = run_many(IDS, "smoke", 0, "digits", on_row=lambda row: told.append(row["id"]))
+    assert [row["id"] for row in rows] == told == IDS
+
+
+def test_an_interrupt_passes_through_after_the_finished_rows(claims):
+    claims(fake_claims.make("NTK-A"), fake_claims.make("NTK-I", fake_claims.interrupted), fake_claims.make("NTK-Z"))
+    told = []
+    with pytest.raises(KeyboardInterrupt, match=r"^$"):
+        run_many(["NTK-A", "NTK-I", "NTK-Z"], "smoke", 0, "digits", on_row=told.append)
+    assert [row["id"] for row in told] == ["NTK-A"]
+
+
+def test_worker_processes_give_the_rows_of_this_process(claims):
+    with executors.process_pool(2, fake_claims.install) as pool:
+        rows = run_many(IDS, "quick", 1, "digits", pool)
+    assert without_seconds(rows) == without_seconds(run_many(IDS, "quick", 1, "digits"))
+
+
+def test_a_worker_that_dies_leaves_the_finished_rows_and_says_what_is_lost(claims):
+    claims(fake_claims.make("NTK-A"), fake_claims.make("NTK-D", fake_claims.dying))
+    with executors.process_pool(1, fake_claims.install_dying) as pool:
+        first, lost = run_many(["NTK-A", "NTK-D"], "smoke", 0, "digits", pool)
+    assert first["verdict"] == "holds"
+    assert lost["verdict"] == "inconclusive"
+    assert lost["notes"][0].startswith("worker lost: BrokenProcessPool")
+
+
+def test_a_cluster_gives_the_rows_of_this_process(claims):
+    local = LocalCluster(
+        n_workers=1, threads_per_worker=1, processes=False, dashboard_address=None, protocol="tcp", host="127.0.0.1"
+    )
+    with local, executors.cluster(local.scheduler_address) as pool:
+        rows = run_many(IDS, "smoke", 0, "digits", pool)
+    assert without_seconds(rows) == without_seconds(run_many(IDS, "smoke", 0, "digits"))
+
+
+def test_a_scheduler_without_workers_is_refused():
+    local = LocalCluster(n_workers=0, processes=False, dashboard_address=None, protocol="tcp", host="127.0.0.1")
+    with (
+        local,
+        pytest.raises(BadInput, match="has no workers; start some with"),
+        executors.cluster(local.scheduler_address),
+    ):
+        pass
+
+
+def test_json_is_strict_and_its_words_read_back_as_numbers():
+    assert json_ready({"a": math.nan, "b": (math.inf, -math.inf)}) == {"a": "NaN", "b": ["Infinity", "-Infinity"]}
+    assert math.isnan(float("NaN"))
+    assert json.loads(to_json([1.5, None, True])) == [1.5, None, True]
+    assert float(json_ready(-math.inf)) == -math.inf
+
+
+def test_the_table_fits_the_terminal_and_marks_what_differs(claims):
+    claims(fake_claims.make("NTK-A"), fake_claims.make("NTK-V", fake_claims.violated))
+    rows = run_many(["NTK-A", "NTK-V"], "smoke", 0, "digits")
+    text = table(rows, 120)
+    assert max(map(len, text.splitlines()[:4])) <= 120
+    assert "! NTK-V" in text
+    assert "gap: 2 <= 1" in text
+    assert "NTK-V: expected holds, found fails" in text
+    assert "NOT as expected: NTK-V" in text
+    assert exit_code(rows) == 1
+    assert exit_code(rows[:1]) == 0
+
+
+def test_the_table_shows_a_tolerance_where_it_decides(claims):
+    def check(level, seed, data):
+        return Evidence((Measurement("rate", -0.625, -0.5, "==", tolerance=0.25),), 1)
+
+    claims(fake_claims.make("NTK-R", check))
+    assert "rate: -0.625 == -0.5 ± 0.25" in table([run_claim("NTK-R", "smoke", 0, "digits")], 120)

@@ -1,0 +1,99 @@
+"""The registry: declarations, order, look-up."""
+
+from typing import get_args
+
+import pytest
+
+from proofs_check import registry
+from proofs_check.evidence import Paper
+from sims.errors import BadInput
+from tests.proofs_check import fake_claims
+
+
+@pytest.fixture
+def empty(monkeypatch):
+    """Let declarations of a test go into a registry of their own."""
+    registry.all_claims()  # first, so that the real declarations are not made into the empty one
+    monkeypatch.setattr(registry, "_CLAIMS", {})
+
+
+def declare(ident="NTK-X", **changes):
+    fields = {
+        "id": ident,
+        "paper": "ntk",
+        "statement": "a statement",
+        "source": "arXiv 0000.00000",
+        "kind": "upper",
+        "control": "without the hypothesis",
+        "control_check": fake_claims.violated,
+    }
+    return registry.claim(**(fields | changes))
+
+
+def test_a_declared_claim_is_found_in_any_case_of_letters(empty):
+    declare("NTK-T3.1")(fake_claims.within)
+    found = registry.find("ntk-t3.1")
+    assert found.id == "NTK-T3.1"
+    assert found.check is fake_claims.within
+    assert (found.expected, found.control_expected) == ("holds", "fails")
+
+
+def test_the_decorator_leaves_the_check_usable(empty):
+    assert declare()(fake_claims.within) is fake_claims.within
+
+
+def test_claims_are_ordered_by_paper_and_then_naturally(empty):
+    for ident, paper in (("LOT-1", "lotta"), ("NTK-T3.10", "ntk"), ("NTK-T3.9", "ntk"), ("NTK-L2.2", "ntk")):
+        declare(ident, paper=paper)(fake_claims.within)
+    assert [c.id for c in registry.all_claims()] == ["NTK-L2.2", "NTK-T3.9", "NTK-T3.10", "LOT-1"]
+
+
+def test_an_unknown_id_is_refused_with_close_matches(claims):
+    claims(fake_claims.make("NTK-T3.1"), fake_claims.make("NTK-WIDTH"))
+    with pytest.raises(BadInput, match=r"unknown claim 'NTK-T31', did you mean NTK-T3\.1.*lora-theory claims"):
+        registry.find("NTK-T31")
+    with pytest.raises(BadInput, match="unknown claim '~'; see lora-theory claims"):
+        registry.find("~")
+
+
+def test_a_paper_without_claims_is_refused_with_those_that_have_some(claims):
+    with pytest.raises(BadInput, match="paper 'gelora' has no claims yet; papers with claims: ntk"):
+        registry.claims_of("gelora")
+    with pytest.raises(BadInput, match="unknown paper 'nkt', did you mean ntk"):
+        registry.claims_of("nkt")
+
+
+def test_an_id_is_declared_once(empty):
+    declare()(fake_claims.within)
+    declare()(fake_claims.within)  # a module that is loaded again
+    with pytest.raises(ValueError, match=r"claim NTK-X is declared twice: .*within and .*printing"):
+        declare()(fake_claims.printing)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"expected": "fails"}, "needs an expected_reason"),
+        ({"control": ""}, "negative control needs a sentence"),
+    ],
+)
+def test_an_incomplete_declaration_is_refused(empty, changes, message):
+    with pytest.raises(ValueError, match=message):
+        declare(**changes)(fake_claims.within)
+
+
+def test_papers_and_kinds_outside_the_contract_are_refused():
+    with pytest.raises(ValueError, match="paper 'other', expected one of ntk"):
+        fake_claims.make("NTK-X", paper="other")
+    with pytest.raises(ValueError, match="kind 'guess', expected one of equality"):
+        fake_claims.make("NTK-X", kind="guess")
+    assert get_args(Paper) == registry.PAPERS
+
+
+def test_every_registered_claim_tells_what_the_ledger_needs():
+    for claim in registry.all_claims():
+        told = claim.description()
+        assert told["statement"]
+        assert told["source"]
+        assert told["assumptions"]
+        assert told["negative_control"]["statement"]
