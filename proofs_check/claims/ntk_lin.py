@@ -1,5 +1,6 @@
 """NTK-LIN: the linearisation error is of second order in the update."""
 
+import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -23,14 +24,15 @@ def _errors(network: FrozenMLP, features_of: FrozenMLP, x: jax.Array, seed: int,
     for weight in network.weights:
         m, p = weight.shape
         d = g.standard_normal((m, rank)) @ g.standard_normal((rank, p))
-        directions.append(d * float(jnp.linalg.norm(weight)) / np.linalg.norm(d))
+        directions.append(jnp.asarray(d * float(jnp.linalg.norm(weight)) / np.linalg.norm(d)))
     features = tangent_features(features_of, x)
-    errors = []
-    for step in _STEPS:
-        deltas = [jnp.asarray(step * d) for d in directions]
-        exact = updated(network, deltas)(x)
-        errors.append([float(jnp.abs(exact - linearised(network, x, features, deltas)).max())])
-    return errors
+
+    @eqx.filter_jit
+    def error(step: jax.Array) -> jax.Array:
+        deltas = [step * d for d in directions]
+        return jnp.abs(updated(network, deltas)(x) - linearised(network, x, features, deltas)).max()
+
+    return [[float(error(jnp.asarray(step)))] for step in _STEPS]
 
 
 def _setting(level: Level, seed: int, data: str) -> tuple[jax.Array, list[tuple[str, FrozenMLP, FrozenMLP]]]:

@@ -146,11 +146,7 @@ class DenseFeatures(TangentFeatures):
     ) -> Float[Array, "nk nk"]:
         """Return J (metric (x) I_r) J^T through the explicit Jacobian (n k, d, r)."""
         xp = self.gradients.__array_namespace__()
-        by_u = self.gradients @ v
-        by_v = xp.swapaxes(self.gradients, 2, 3) @ u
-        jacobian = xp.concatenate([by_u, by_v], axis=2).reshape(self.n * self.k, sum(self.shape), u.shape[1])
-        size = self.n * self.k
-        return (metric @ jacobian).reshape(size, -1) @ jacobian.reshape(size, -1).T
+        return _metric_gram(xp, self.gradients @ v, xp.swapaxes(self.gradients, 2, 3) @ u, metric)
 
     def mix_outputs(self, mixing: Float[Array, "k q"]) -> "DenseFeatures":
         """Return features of output combinations."""
@@ -247,8 +243,7 @@ class FactoredFeatures(TangentFeatures):
         if t > 1:
             by_u = FactoredFeatures(self.signal, alpha).dense()
             by_v = self._xp.swapaxes(FactoredFeatures(beta, self.activation).dense(), 2, 3)
-            jacobian = self._xp.concatenate([by_u, by_v], axis=2).reshape(size, sum(self.shape), u.shape[1])
-            return (metric @ jacobian).reshape(size, -1) @ jacobian.reshape(size, -1).T
+            return _metric_gram(self._xp, by_u, by_v, metric)
         s, a = self.signal.reshape(size, m), self.activation.reshape(n, -1)
         alpha, beta = alpha.reshape(n, -1), beta.reshape(size, -1)
         uu = (s @ metric[:m, :m] @ s.T).reshape(n, k, n, k) * (alpha @ alpha.T)[:, None, :, None]
@@ -264,3 +259,15 @@ class FactoredFeatures(TangentFeatures):
         """Return the dense tensor; its size is logged first."""
         self._announce(self.signal.dtype.itemsize)
         return self._xp.einsum("nkti,ntj->nkij", self.signal, self.activation)
+
+
+def _metric_gram(
+    xp: Any, by_u: Float[Array, "n k d_out r"], by_v: Float[Array, "n k d_in r"], metric: Float[Array, "d d"]
+) -> Float[Array, "nk nk"]:
+    """Return J (metric (x) I_r) J^T from the two parts of J, as two large matrix products."""
+    n, k, _, r = by_u.shape
+    jacobian = xp.concatenate([by_u, by_v], axis=2).reshape(n * k, -1, r)
+    d = jacobian.shape[1]
+    rows = xp.swapaxes(jacobian, 0, 1).reshape(d, n * k * r)
+    image = xp.swapaxes((metric @ rows).reshape(d, n * k, r), 0, 1)
+    return image.reshape(n * k, d * r) @ jacobian.reshape(n * k, d * r).T
