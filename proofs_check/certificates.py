@@ -102,7 +102,8 @@ def critical_point(
     (gradient,) = problem.data_gradients(predictions)
     s = lora.stationarity_matrix(gradient, lam, perturbation)
     s_values = np.linalg.eigvalsh(s)
-    s_scale = float(np.abs(s_values).max())
+    # the gradient at delta = 0 keeps the scale meaningful at lam = 0, where S vanishes at a global minimum
+    s_scale = max(float(np.abs(s_values).max()), problem.lambda_max())
     norm = float(np.linalg.norm(s @ q))
     objective = float(problem.loss.value(predictions, problem.y).mean()) + lam * float(factor_penalty(u, v))
     if perturbation is not None:

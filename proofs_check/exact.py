@@ -91,7 +91,7 @@ class SquaredProblem:
             stationary=is_zero(s * q),
             s_inertia=inertia(s),
             hessian_inertia=inertia(self._hessian(s, left, right)),
-            gauge_dimension=_skew_rank(q),
+            gauge_dimension=_skew_rank(q) if self.lam != 0 else _linear_gauge_rank(left, right),
             objective=Fraction(int(objective.p), int(objective.q)),
         )
 
@@ -138,6 +138,18 @@ def _skew_rank(q: fmpq_mat) -> int:
     """Return the dimension of {Q W : W skew}: the zeros that rotations of the factors force on the Hessian."""
     r, rank = q.ncols(), q.rank()
     return r * (r - 1) // 2 - (r - rank) * (r - rank - 1) // 2
+
+
+def _linear_gauge_rank(left: fmpq_mat, right: fmpq_mat) -> int:
+    """Return the dimension of {(u W, -v W^T)}: the zeros that the gauge GL(r) forces at lam = 0."""
+    r = left.ncols()
+    rows = []
+    for i in range(r):
+        for j in range(r):
+            w = fmpq_mat(r, r)
+            w[i, j] = fmpq(1)
+            rows.append((left * w).entries() + (right * w.transpose() * fmpq(-1)).entries())
+    return fmpq_mat(rows).rank()
 
 
 @dataclass(frozen=True)

@@ -18,6 +18,7 @@ from sims.convex_problem import ConvexProblem
 from sims.errors import BadInput
 from sims.ntk.features import DenseFeatures
 from theory import factored_objective as lora
+from theory.factorisation import rebalanced
 from theory.losses import Loss
 
 _ROUND = 12  # Newton steps between two removals of finished starts
@@ -29,7 +30,8 @@ _LENGTHS = np.concatenate([2.0 ** np.arange(-10, 0), [1.0, 1.5, 2.0, 4.0]])
 class Landscape:
     """Objective of one layer with dense features: what a search needs to know.
 
-    gradients (n, k, m, p), f0 (n, k), y as the loss takes it, lam >= 0, perturbation P (m+p, m+p) or None.
+    gradients (n, k, m, p), f0 (n, k), y as the loss takes it, lam >= 0, perturbation P (m+p, m+p) or None. ``mask``
+    (m+p, r) of zeros and ones confines Q to a pattern: block-diagonal features with a block pattern are several layers.
     """
 
     gradients: Float[np.ndarray, "n k m p"]
@@ -38,6 +40,7 @@ class Landscape:
     loss: Loss
     lam: float
     perturbation: Float[np.ndarray, "d d"] | None = None
+    mask: Float[np.ndarray, "d r"] | None = None
 
     @property
     def d_out(self) -> int:
@@ -88,21 +91,28 @@ def _advance(
     curvature_tolerance: Array,
 ) -> tuple[Any, ...]:
     """Advance every start of the batch by at most ``_ROUND`` accepted or rejected steps."""
-    gradients, f0, y, lam, penalty = problem
+    gradients, f0, y, lam, penalty, mask = problem
+    flat = mask.reshape(-1)
     lengths = jnp.asarray(_LENGTHS)
 
     def value(q: Array) -> Array:
         return lora.objective(gradients, f0, y, loss, lam, q, penalty)
 
     def derivative(q: Array) -> Array:
-        return lora.gradient(gradients, f0, y, loss, lam, q, penalty)
+        return mask * lora.gradient(gradients, f0, y, loss, lam, q, penalty)
+
+    def curvature(q: Array) -> Array:
+        # masked coordinates do not move: an eigenvalue 1 of their own, coupled to nothing
+        return flat[:, None] * lora.hessian(gradients, f0, y, loss, lam, q, penalty) * flat[None, :] + jnp.diag(
+            1.0 - flat
+        )
 
     def one(q: Array, damping: Array, done: Array) -> tuple[Array, ...]:
         def body(_: int, carry: tuple[Array, ...]) -> tuple[Array, ...]:
             q, damping, done, _norm, _lowest = carry
             g = derivative(q)
             norm = jnp.linalg.norm(g)
-            eigenvalues, vectors = jnp.linalg.eigh(lora.hessian(gradients, f0, y, loss, lam, q, penalty))
+            eigenvalues, vectors = jnp.linalg.eigh(curvature(q))
             scale = jnp.maximum(jnp.abs(eigenvalues).max(), 1e-300)
             lowest = eigenvalues[0]
             size = jnp.maximum(jnp.linalg.norm(q), 1e-3)
@@ -153,10 +163,13 @@ def find_stationary_points(
     """
     if starts.ndim != 3 or starts.shape[1] != landscape.size or min(starts.shape) == 0:
         raise BadInput(f"starts have shape {starts.shape}: expected (count, {landscape.size}, rank), all at least 1")
-    arrays = (landscape.gradients, landscape.f0, landscape.y, landscape.lam, landscape.penalty_matrix())
+    mask = np.ones(starts.shape[1:]) if landscape.mask is None else landscape.mask
+    if mask.shape != starts.shape[1:]:
+        raise BadInput(f"mask has shape {mask.shape}: expected {starts.shape[1:]} as the starts")
+    arrays = (landscape.gradients, landscape.f0, landscape.y, landscape.lam, landscape.penalty_matrix(), mask)
     problem = tuple(jnp.asarray(a) for a in arrays)
     count = starts.shape[0]
-    q, norms, lowest = np.array(starts, dtype=np.float64), np.full(count, np.inf), np.full(count, -np.inf)
+    q, norms, lowest = starts * mask, np.full(count, np.inf), np.full(count, -np.inf)
     damping, finished = np.full(count, 1e-3), np.zeros(count, dtype=bool)
     steps = 0
     while steps < max_steps and not finished.all():
@@ -174,6 +187,18 @@ def find_stationary_points(
         rows = [np.asarray(part)[: active.size] for part in out]
         q[active], damping[active], finished[active], norms[active], lowest[active] = rows
         steps += _ROUND
-    gradients, f0, y, lam, penalty = problem
+        if landscape.lam == 0 and landscape.perturbation is None and landscape.mask is None:
+            # without weight decay runs drift along the gauge GL(r); balanced factors keep them finite
+            for row in np.flatnonzero(~finished):
+                q[row] = _balanced(q[row], landscape.d_out)
+    gradients, f0, y, lam, penalty, _ = problem
     values = jax.vmap(lambda row: lora.objective(gradients, f0, y, landscape.loss, lam, row, penalty))(jnp.asarray(q))
     return StationaryPoints(q, np.asarray(values), norms, lowest, finished, steps)
+
+
+def _balanced(q: np.ndarray, d_out: int) -> np.ndarray:
+    """Return Q of the same product u v^T with u^T u = v^T v, padded with zero columns to the same rank."""
+    u, v = rebalanced(q[:d_out], q[d_out:])
+    padded = np.zeros_like(q)
+    padded[:, : u.shape[1]] = np.concatenate([u, v])
+    return padded
