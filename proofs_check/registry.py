@@ -15,7 +15,7 @@ from proofs_check.evidence import Evidence, Level, Paper, Verdict
 from sims.errors import BadInput
 
 Check = Callable[[Level, int, str], Evidence]
-Kind = Literal["equality", "upper", "lower", "asymptotic", "empirical"]
+Kind = Literal["equality", "upper", "lower", "asymptotic", "empirical", "conjecture"]
 
 PAPERS: tuple[str, ...] = get_args(Paper)
 KINDS: tuple[str, ...] = get_args(Kind)
