@@ -74,6 +74,7 @@ KINDS = {
     "lower": "lower bound: the measured number must not fall below the predicted one",
     "asymptotic": "asymptotic: a trend as sizes grow",
     "empirical": "empirical: an observation about runs, not a theorem",
+    "conjecture": "conjecture: no proof is known to be complete; trials are counted",
 }
 CERTIFICATES = {
     "float": "Floating point: recomputed in 64-bit arithmetic from the data and the candidate alone. Strong numerical "

@@ -43,7 +43,7 @@ def _control(level: Level, seed: int, data: str) -> Evidence:
     statement="r ≥ min(m, n): every second-order stationary point is global, for arbitrary features, every λ ≥ 0, "
     "P = 0, every convex C² loss; KN does not matter.",
     source="this project (deterministic part of Theorems W and Z; after Haeffele, Vidal 2015)",
-    kind="empirical",
+    kind="equality",
     assumptions=("linearised model", "convex C² loss", "r ≥ min(m, n)"),
     control="r = min(m, n) − 1 (family A')",
     control_check=_control,

@@ -47,7 +47,7 @@ def _control(level: Level, seed: int, data: str) -> Evidence:
     statement="λ ≥ 0 and r(r+1)/2 > KN: for almost every perturbation P ⪰ 0 every second-order stationary point of "
     "L̂(uvᵀ) + λ/2(‖u‖²+‖v‖²) + ⟨P, QQᵀ⟩, Q = [u; v], is a global minimiser.",
     source="arXiv 2402.11867, Theorem 4.1",
-    kind="empirical",
+    kind="equality",
     assumptions=("linearised model", "convex C² loss", "P drawn from an absolutely continuous law", "r(r+1)/2 > KN"),
     control="ranks with r(r+3)/2 ≤ KN (family A'), the same kind of P: spurious points are found",
     control_check=_control,

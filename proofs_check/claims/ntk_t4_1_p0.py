@@ -26,7 +26,7 @@ def _restored(level: Level, seed: int, data: str) -> Evidence:
     statement="λ > 0 and r(r+1)/2 > KN: every second-order stationary point of L̂(uvᵀ) + λ/2(‖u‖²+‖v‖²) is a global "
     "minimiser (Theorem 4.1 read without the perturbation P).",
     source="arXiv 2402.11867, Theorem 4.1 at P = 0 (excluded there by 'almost every P')",
-    kind="empirical",
+    kind="equality",
     assumptions=("linearised model", "convex C² loss", "r(r+1)/2 > KN", "P = 0"),
     expected="fails",
     expected_reason="Family B is an exact counterexample: r = 3, KN = 4 < 6. Its planted point is stationary with a "

@@ -1,15 +1,15 @@
-"""Where spurious local minima exist: rank r against the number of measurements KN, with weight decay and squared loss.
+"""Where spurious local minima exist: rank r against KN measurements, with weight decay and squared loss.
 
-Instances are family A' (global minimiser of rank 1, planted second-order point of rank r, KN = r(r+3)/2), brought to any
-KN: its last rows deleted, or features added that vanish on the planted spans, with target 0. Every feature entry then
-gets Gaussian noise (generic features), or none (exact features). Three sets of starts: around the planted point with
-generic features, small random ones with generic features, around the planted point with exact features.
+Instances are family A' (global minimiser of rank 1, planted second-order point of rank r, KN = r(r+3)/2), brought to
+any KN: its last rows deleted, or features added that vanish on the planted spans, with target 0. Every feature entry
+then gets Gaussian noise (generic features), or none (exact features). Three sets of starts: around the planted
+point with generic features, small random ones with generic features, around the planted point with exact features.
 
 Each start is followed to a second-order stationary point; what it is says proofs_check.certificates. Runs that are not
 accepted, or whose certificate is not clear, are counted apart and never as global.
 
 Sizes: ``smoke`` ranks 1-2 and KN 1-6, one instance; ``quick`` ranks 1-4, KN 1-16, 3 instances of
-8 + 8 starts a cell; ``full`` ranks 1-5, KN 1-22, 16 instances. Matrices are (r+2) x (r+2), and the arrays of one rank
+8 + 8 starts a cell; ``full`` ranks 1-5, KN 1-22, 6 instances. Matrices are (r+2) x (r+2), and the arrays of one rank
 have one shape (padded with zero features), so that each rank is compiled once.
 Theory: Theorem W (spurious only if r(r+3)/2 <= KN) and its sharpness; arXiv 2402.11867, Theorems 3.1 and 4.1.
 """
@@ -52,14 +52,14 @@ VERSION = 1  # of the layout of the result, which the figure checks
 SIZES = {
     "smoke": Sizes((1, 2), (1, 2, 3, 4, 5, 6), 1),
     "quick": Sizes((1, 2, 3, 4), tuple(range(1, 17)), 3),
-    "full": Sizes((1, 2, 3, 4, 5), tuple(range(1, 23)), 16),
+    "full": Sizes((1, 2, 3, 4, 5), tuple(range(1, 23)), 6),
 }
 
 
 def landscape_phase(level: str, seed: int, data: str) -> dict[str, Any]:  # noqa: ARG001
     """Return counts of outcomes for every setting, rank and KN, and the three thresholds at every KN."""
     sizes = sizes_at(level, SIZES)
-    counts = {name: {outcome: [] for outcome in OUTCOMES} for name in SETTINGS}
+    counts: dict[str, dict[str, list[list[int]]]] = {name: {kind: [] for kind in OUTCOMES} for name in SETTINGS}
     margin, largest = np.inf, 0
     for rank in sizes.ranks:
         cells = [_cell(rank, kn, max(sizes.measurements), sizes.instances, seed) for kn in sizes.measurements]

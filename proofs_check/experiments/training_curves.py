@@ -1,8 +1,8 @@
 """Factored gradient descent at several ranks against the certified optimum of the linearised problem.
 
-Problem: softmax cross-entropy with weight decay, features of the middle layer of a random frozen MLP on few-shot images,
-lambda a fixed fraction of lambda_max. Ranks 1, 2, 4, 8, the Pataki rank of the effective count (K-1)N, and the rank
-above which the paper's condition holds. Start as in LoRA: u = 0, v Gaussian with standard deviation 1/sqrt(d_in).
+Problem: softmax cross-entropy with weight decay, features of the middle layer of a random frozen MLP on few-shot
+images, lambda a fixed fraction of lambda_max. Ranks 1, 2, 4, 8, the Pataki rank of the effective count (K-1)N, and the
+rank at which the paper's condition holds. Start as in LoRA: u = 0, v Gaussian with standard deviation 1/sqrt(d_in).
 
 The step is 1/L with L = lambda + lambda_max + beta max(||v_0||^2, 2 ||delta*||), a bound of the Hessian's norm at the
 start and at the balanced optimum (beta: Lipschitz constant of the data gradient in delta). Nothing is tuned by outcome.
@@ -11,7 +11,8 @@ The convex optimum is certified by its duality gap. For ranks below that of the 
 ``solve`` reaches within the rank is recorded as well: a value, not a certified minimum of the rank-constrained problem.
 
 Sizes: ``smoke`` 9 samples of 3 classes, width 16, 400 steps, 1 start; ``quick`` 32 samples of 4 classes, width 64,
-50 000 steps, 3 starts; ``full`` 200 000 steps, 5 starts. Theory: arXiv 2402.11867, Theorems 3.1 and 4.1, and its experiments.
+50 000 steps, 3 starts; ``full`` 200 000 steps, 5 starts.
+Theory: arXiv 2402.11867, Theorems 3.1 and 4.1, and its experiments.
 """
 
 from dataclasses import dataclass
@@ -112,11 +113,11 @@ def training_curves(level: str, seed: int, data: str) -> dict[str, Any]:
 
 def few_shot_problem(data: str, sizes: Sizes, seed: int) -> ConvexProblem:
     """Return the cross-entropy problem of the middle (width x width) layer of a random frozen MLP."""
-    chosen = data_sets.few_shot(
-        data_sets.load(data, seed=seed), samples=sizes.samples, classes=range(sizes.classes), seed=seed
-    )
+    whole = data_sets.load(data, seed=seed)
+    classes = min(sizes.classes, whole.classes) or sizes.classes
+    chosen = data_sets.few_shot(whole, samples=sizes.samples, classes=range(classes), seed=seed)
     x = jnp.asarray(chosen.x_train)
-    widths = (int(x.shape[1]), sizes.width, sizes.width, sizes.classes)
+    widths = (int(x.shape[1]), sizes.width, sizes.width, classes)
     network = random_mlp(widths, key=jax.random.key(seed), activation="relu")
     return make_problem(tangent_features(network, x, layers=(1,)), network(x), chosen.y_train, CROSS_ENTROPY)
 

@@ -1,20 +1,19 @@
 """Tangent features of a frozen network: back-propagated signal x layer input, for any subset of its weight matrices.
 
-A zero probe is added to each pre-activation; the pull-back to the probes of the K unit vectors is the signal, for all
-samples at once. No array of size N x K x parameters is ever formed: memory is O(N K widths).
+The technique, zero probes on the pre-activations, is that of `sims.ntk.probes`. No array of size N x K x parameters is
+ever formed: memory is O(N K widths).
 """
 
 from collections.abc import Sequence
 from typing import Any
 
 import equinox as eqx
-import jax
-import jax.numpy as jnp
 from jaxtyping import Float
 
 from sims.errors import BadInput
 from sims.networks import FrozenMLP
 from sims.ntk.features import FactoredFeatures, TangentFeatures
+from sims.ntk.probes import Tap, factored_features
 
 Array = Any
 
@@ -29,34 +28,16 @@ def tangent_features(
     non-existent layer.
     """
     chosen = checked_layers(network, layers)
-    signals, inputs = _signals_and_inputs(network, network.as_input(x), chosen)
-    return tuple(FactoredFeatures(s[:, :, None, :], h[:, None, :]) for s, h in zip(signals, inputs, strict=True))
+    return factored_features(_run, network, network.as_input(x), [str(layer) for layer in chosen])
 
 
-@eqx.filter_jit
-def _signals_and_inputs(
-    network: FrozenMLP, x: Array, layers: tuple[int, ...]
-) -> tuple[tuple[Array, ...], tuple[Array, ...]]:
-    """Return, for each layer, the signals (n, k, d_out) and the scaled inputs (n, d_in)."""
-    n = x.shape[0]
-
-    def run(probes: tuple[Array, ...]) -> tuple[Array, dict[int, Array]]:
-        h, inputs = x, {}
-        for layer in range(network.depth):
-            z = network.pre_activation(layer, h)
-            if layer in layers:
-                # the scale goes on the inputs: they are the smaller of the two factors
-                inputs[layer] = network.scale(layer) * h
-                z = z + probes[layers.index(layer)]
-            h = network.activate(z) if layer < network.depth - 1 else z
-        return h, inputs
-
-    probes = tuple(jnp.zeros((n, network.widths[layer + 1]), x.dtype) for layer in layers)
-    outputs, pull_back, inputs = jax.vjp(run, probes, has_aux=True)
-    k = network.outputs
-    units = jnp.broadcast_to(jnp.eye(k, dtype=outputs.dtype)[:, None, :], (k, n, k))
-    (signals,) = jax.vmap(pull_back, out_axes=1)(units)
-    return signals, tuple(inputs[layer] for layer in layers)
+def _run(network: FrozenMLP, x: Array, tap: Tap) -> Array:
+    h = x
+    for layer in range(network.depth):
+        # the scale goes on the inputs: they are the smaller of the two factors
+        z = tap(str(layer), network.scale(layer) * h, network.pre_activation(layer, h))
+        h = network.activate(z) if layer < network.depth - 1 else z
+    return h
 
 
 def linearised(

@@ -37,7 +37,7 @@ def reduce_rank(problem: ConvexProblem, factors: Factors) -> Reduction:
     trace = _trace(factors)
     current: Factors = [(u, v) for u, v in factors]
     budgets = [rank_budget([u.shape[1] for u, _ in current])]
-    while (direction := _null_direction(problem, current)) is not None:
+    while (direction := null_direction(problem, current)) is not None:
         spectra = [np.linalg.eigh(b) for b in direction]
         extreme = max((e for values, _ in spectra for e in values), key=abs)
         moved: Factors = []
@@ -75,7 +75,7 @@ def measurement_map(problem: ConvexProblem, factors: Factors) -> Float[np.ndarra
     return np.concatenate(blocks, axis=1)
 
 
-def _null_direction(problem: ConvexProblem, factors: Factors) -> list[np.ndarray] | None:
+def null_direction(problem: ConvexProblem, factors: Factors) -> list[np.ndarray] | None:
     """Return symmetric B_l, not all zero, in the kernel of the measurement map, or None if it is injective."""
     matrix = measurement_map(problem, factors)
     rows, columns = matrix.shape
