@@ -10,6 +10,7 @@ from concurrent.futures import Executor, Future, as_completed
 from dataclasses import asdict
 from typing import Any
 
+from proofs_check import compile_cache
 from proofs_check.evidence import Evidence, Level, Measurement, Verdict, verdict_of
 from proofs_check.ledger import LedgerRow, json_ready
 from proofs_check.registry import Claim, find
@@ -24,6 +25,7 @@ def run_claim(ident: str, level: Level, seed: int, data: str) -> LedgerRow:
     An exception inside a check makes the verdict inconclusive and is told in the notes; raises BadInput only for an
     unknown id. KeyboardInterrupt passes through.
     """
+    compile_cache.enable()
     claim = find(ident)
     started = time.perf_counter()
     evidence, error = _guarded(claim.check, level, seed, data)

@@ -5,10 +5,16 @@ Test folders are packages, so that `from tests.tolerances import ...` works and 
 
 import os
 from collections.abc import Iterator
+from pathlib import Path
 
-import hypothesis
-import jax
-import pytest
+# Most of the suite's time is compilation: keep compiled programs beside pytest's own cache (before JAX is imported).
+_COMPILED = Path(__file__).parent.parent / ".pytest_cache" / "compiled"
+os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", str(_COMPILED))
+os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0.2")
+
+import hypothesis  # noqa: E402
+import jax  # noqa: E402
+import pytest  # noqa: E402
 
 # Silent promotion is how a float32 kernel or a transposed bias gets through: in tests both are errors.
 jax.config.update("jax_enable_x64", True)

@@ -78,7 +78,7 @@ def _ml_control(level: Level, seed: int, data: str) -> Evidence:
     id="NTK-ML",
     paper="ntk",
     statement="Several layers: some global minimiser has Σ_l r_l(r_l+1)/2 ≤ KN; and if every layer has "
-    "r_l(r_l+3)/2 > KN or r_l ≥ min(m_l, n_l) (λ > 0, generic features), every second-order stationary point is global.",
+    "r_l(r_l+3)/2 > KN or r_l ≥ min(m_l, n_l) (λ > 0, generic features), every second-order point is global.",
     source="arXiv 2402.11867, section 3 (block-diagonal form); landscape: this project",
     kind="equality",
     assumptions=("linearised model", "convex C² loss", "λ > 0", "generic features"),
