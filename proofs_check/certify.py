@@ -7,10 +7,11 @@ import numpy as np
 
 from proofs_check.certificates import CriticalPoint, critical_point
 from proofs_check.exact import MAX_EXACT_ROWS, SquaredProblem, gap_enclosure
+from proofs_check.interval_newton import SpuriousMinimum, prove_spurious_minimum
 from sims.convex_problem import ConvexProblem
 from sims.errors import BadInput
 from sims.problem_files import Candidate
-from sims.solve import certificate_at
+from sims.solve import certificate_at, solve
 from theory.convex_lora import OptimalityReport
 from theory.factorisation import factor_penalty
 
@@ -22,7 +23,8 @@ def certify(
 ) -> dict[str, Any]:
     """Return the numbers and the verdict of ``certify --json`` for somebody's solution of a one-layer problem.
 
-    ``exact`` asks for a proof in rational or ball arithmetic; what cannot be proved is 'inconclusive'.
+    ``exact`` asks for a proof in rational or ball arithmetic; what cannot be proved is 'inconclusive'. A spurious local
+    minimum is proved at the factors themselves or within ``stationarity["radius"]`` of them (None: not proved).
 
     Raises:
         BadInput: lam negative, tol not positive.
@@ -39,8 +41,16 @@ def certify(
         primal = report.primal + float(lam) * excess
         report = OptimalityReport(primal, report.dual, report.spectral_norm_ratio, report.alignment)
     verdict = _float_verdict(report, point, float(lam), tol)
+    stationarity = None if point is None else _finite(point.json())
     if exact:
-        verdict = _exact_verdict(problem, candidate, lam, verdict, tol)
+        suspected = verdict
+        verdict = _exact_verdict(problem, candidate, lam, suspected, tol)
+        radius = None if verdict in ("inconclusive", "not_stationary", "global_minimum") else 0.0
+        if verdict == "inconclusive" and suspected == "spurious_local_minimum":
+            proof = _interval_proof(problem, candidate, lam)
+            verdict, radius = (suspected, proof.radius) if proof is not None else (verdict, None)
+        if stationarity is not None:
+            stationarity["radius"] = radius
     return {
         "verdict": verdict,
         "primal": report.primal,
@@ -48,7 +58,7 @@ def certify(
         "gap": report.gap,
         "relative_gap": report.relative_gap,
         "exact": exact and verdict != "inconclusive",
-        "stationarity": None if point is None else _finite(point.json()),
+        "stationarity": stationarity,
     }
 
 
@@ -78,8 +88,6 @@ def _exact_verdict(problem: ConvexProblem, candidate: Candidate, lam: Fraction, 
     rows = sum(problem.shapes[0])
     small = rows * (1 if candidate.u is None else max(1, candidate.u.shape[1])) <= MAX_EXACT_ROWS
     factors = None if candidate.u is None or candidate.v is None else (candidate.u, candidate.v)
-    if lam == 0:
-        return "inconclusive"
     if suspected == "global_minimum":
         if squared and small and factors is None and SquaredProblem(problem, lam).proves_optimal(candidate.delta):
             return suspected
@@ -91,12 +99,23 @@ def _exact_verdict(problem: ConvexProblem, candidate: Candidate, lam: Fraction, 
     if factors is None:
         # ||G||_op > lam, as an exact negative direction of S, contradicts optimality
         return suspected if suspected == "not_optimal" and exact.proves_infeasible(candidate.delta) else "inconclusive"
-    facts = exact.facts(*factors)
-    if not facts.stationary:
+    if not exact.stationary(*factors):
         return "not_stationary" if suspected == "not_stationary" else "inconclusive"
+    facts = exact.facts(*factors)
     if facts.hessian_inertia[2]:
         return "saddle"
     if not facts.s_inertia[2]:
         return "global_minimum"
     strict = facts.hessian_inertia[1] == facts.gauge_dimension
     return "spurious_local_minimum" if strict else "spurious_second_order_point"
+
+
+def _interval_proof(problem: ConvexProblem, candidate: Candidate, lam: Fraction) -> SpuriousMinimum | None:
+    """Return the proof that a strict spurious minimum lies near float factors, or None."""
+    if candidate.u is None or candidate.v is None or candidate.u.size + candidate.v.size > MAX_EXACT_ROWS:
+        return None
+    better: list[tuple[np.ndarray, np.ndarray]] = []
+    # the optimum found in floats is only a point with a lower value here; nothing is taken from it on trust
+    if lam > 0 or problem.loss.name == "squared":
+        better = solve(problem, float(lam)).factors
+    return prove_spurious_minimum(problem, candidate.u, candidate.v, lam, better=better)

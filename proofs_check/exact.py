@@ -78,6 +78,12 @@ class SquaredProblem:
         """Return the mean loss, from the scaled residuals."""
         return sum((z * z for z in residuals), fmpq(0)) * self.n / 2
 
+    def stationary(self, u: np.ndarray, v: np.ndarray) -> bool:
+        """Return whether the gradient S Q is exactly zero at (u, v)."""
+        left, right = rational_matrix(u), rational_matrix(v)
+        s = block_matrix(self.lam, self.gradient(self.residuals(left * right.transpose())))
+        return is_zero(s * fmpq_mat(left.tolist() + right.tolist()))
+
     def facts(self, u: np.ndarray, v: np.ndarray) -> ExactFacts:
         """Return stationarity, inertias of S and of the Hessian, gauge dimension and objective at (u, v), all exact."""
         left, right = rational_matrix(u), rational_matrix(v)
@@ -192,7 +198,8 @@ def gap_enclosure(
             gradient = fmpq_mat(x.nrows(), x.ncols())
             for weight, g in zip(z.flat, rows):
                 gradient = gradient + (rational(float(weight)) / problem.n) * g
-            feasible = proves_positive_definite(ball_matrix(block_matrix(rational(lam), gradient)), bits)
+            # z = 0 is feasible even at lam = 0, where nothing is strictly feasible
+            feasible = not z.any() or proves_positive_definite(ball_matrix(block_matrix(rational(lam), gradient)), bits)
             if feasible:
                 break
         losses, conjugates = _loss_balls(problem, predictions, z, f0)

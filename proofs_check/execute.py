@@ -13,7 +13,7 @@ from typing import Any
 from proofs_check import compile_cache
 from proofs_check.evidence import Evidence, Level, Measurement, Verdict, verdict_of
 from proofs_check.ledger import LedgerRow, json_ready
-from proofs_check.registry import Claim, find
+from proofs_check.registry import Claim, Step, find, steps_of
 from sims.errors import BadInput
 
 MOST_MEASUREMENTS = 40
@@ -45,6 +45,8 @@ def run_claim(ident: str, level: Level, seed: int, data: str) -> LedgerRow:
         "error": error or control_error,
     }
     row["negative_control"]["verdict"] = _verdict(control, control_error)
+    row["proof"] = [_proof_row(step, level, seed, data) for step in steps_of(claim.id)]
+    row["seconds"] = time.perf_counter() - started
     return json_ready(row)
 
 
@@ -103,6 +105,22 @@ def run_experiment(name: str, level: Level, seed: int, data: str) -> dict[str, A
     return dict(EXPERIMENTS[name](level, seed, data))
 
 
+def _proof_row(step: Step, level: Level, seed: int, data: str) -> dict[str, Any]:
+    """Return what one step of a proof came to: its verdict, instances and worst numbers."""
+    evidence, error = _guarded(step.check, level, seed, data)
+    measured, predicted, slack = evidence.summary()
+    return {
+        "id": step.id,
+        "statement": step.statement,
+        "verdict": _verdict(evidence, error),
+        "instances": evidence.instances,
+        "measured": measured,
+        "predicted": predicted,
+        "slack": slack,
+        "error": error,
+    }
+
+
 def _guarded(check: Callable[..., Evidence], level: Level, seed: int, data: str) -> tuple[Evidence, str]:
     """Return what the check found and an empty text, or empty evidence and one line about the exception."""
     try:
@@ -157,7 +175,7 @@ def _empty_row(claim: Claim, level: Level, seed: int, data: str) -> LedgerRow:
         | _numbers(empty)
         | {"instances": 0, "negative_control": control, "certificate": "none"}
         | {"level": level, "seed": seed, "data": data, "seconds": 0.0}
-        | {"notes": [], "sizes": {}, "seeds": [], "error": "", "from_record": False}
+        | {"notes": [], "sizes": {}, "seeds": [], "error": "", "from_record": False, "proof": []}
         | _numbers(empty, "control_")
     )
 

@@ -11,9 +11,10 @@ _COLUMNS = ("id", "expected", "verdict", "measured vs predicted", "seconds")
 
 
 def as_expected(row: Mapping[str, Any]) -> bool:
-    """Return whether the verdict and the negative control both came out as registered."""
+    """Return whether the verdict and the negative control came out as registered, and every step of the proof holds."""
     control = row["negative_control"]
-    return row["verdict"] == row["expected"] and control["verdict"] == control["expected"]
+    proved = all(step["verdict"] == "holds" for step in row.get("proof", ()))
+    return bool(row["verdict"] == row["expected"] and control["verdict"] == control["expected"] and proved)
 
 
 def exit_code(rows: Iterable[Mapping[str, Any]]) -> int:

@@ -6,6 +6,7 @@ from functools import partial
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jaxtyping import Float
 
 from sims.bridge.neural_tangents import infinite_width_ntk
 from sims.networks import FrozenMLP, random_mlp
@@ -14,7 +15,7 @@ from sims.ntk.tangents import tangent_features
 
 
 def width_errors(
-    x: np.ndarray,
+    x: Float[np.ndarray, "n d"],
     widths: Sequence[int],
     seeds: Sequence[int],
     *,

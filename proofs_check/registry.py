@@ -64,7 +64,18 @@ class Claim:
         }
 
 
+@dataclass(frozen=True)
+class Step:
+    """One step of a claim's proof as a check: compute X, it must equal or bound Y on every instance."""
+
+    claim: str
+    id: str
+    statement: str
+    check: Callable[..., Any]
+
+
 _CLAIMS: dict[str, Claim] = {}
+_STEPS: dict[tuple[str, str], Step] = {}
 
 
 def claim(
@@ -109,11 +120,34 @@ def claim(
     return register
 
 
+def proof_step(*, claim: str, id: str, statement: str) -> Callable[[Check], Check]:  # noqa: A002
+    """Return a decorator that registers check(level, seed, data) -> Evidence as one step of a claim's proof.
+
+    Raises ValueError when the step is taken by another check.
+    """
+
+    def register(check: Check) -> Check:
+        taken = _STEPS.get((claim, id))
+        if taken is not None and _place(taken.check) != _place(check):
+            raise ValueError(f"step {id} of {claim} is declared twice: {_place(taken.check)} and {_place(check)}")
+        _STEPS[claim, id] = Step(claim, id, statement, check)
+        return check
+
+    return register
+
+
+def steps_of(ident: str) -> tuple[Step, ...]:
+    """Return the steps of a claim's proof in the order of their ids; empty when it has none."""
+    all_claims()
+    return tuple(sorted((s for s in _STEPS.values() if s.claim == ident), key=lambda s: _natural(s.id)))
+
+
 def all_claims() -> tuple[Claim, ...]:
     """Return every registered claim, by paper and then by id (numbers inside an id count as numbers)."""
-    package = importlib.import_module("proofs_check.claims")
-    for module in pkgutil.iter_modules(package.__path__, prefix=f"{package.__name__}."):
-        importlib.import_module(module.name)
+    for name in ("proofs_check.claims", "proofs_check.steps"):
+        package = importlib.import_module(name)
+        for module in pkgutil.iter_modules(package.__path__, prefix=f"{package.__name__}."):
+            importlib.import_module(module.name)
     return tuple(sorted(_CLAIMS.values(), key=lambda c: (PAPERS.index(c.paper), _natural(c.id))))
 
 

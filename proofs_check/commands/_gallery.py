@@ -87,7 +87,9 @@ def draw(spec: Any, record: Mapping[str, Any], folder: Path) -> dict[str, Any]:
     for kind, path in paths.items():
         content = io.BytesIO()
         # No date inside, so that the same record gives the same file.
-        figure.savefig(content, format=kind, dpi=200, metadata={"CreationDate": None} if kind == "pdf" else None)
+        with pyplot.rc_context({"pdf.fonttype": 42}):  # TrueType: text in the PDF stays text
+            metadata = {"CreationDate": None, "Producer": None} if kind == "pdf" else {"Software": None}
+            figure.savefig(content, format=kind, dpi=200, metadata=metadata)
         write(path, content.getvalue())
     pyplot.close(figure)
     return {"name": spec.name, "title": spec.title, "caption": spec.caption, **paths}

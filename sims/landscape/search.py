@@ -108,7 +108,7 @@ def _advance(
         )
 
     def one(q: Array, damping: Array, done: Array) -> tuple[Array, ...]:
-        def body(_: int, carry: tuple[Array, ...]) -> tuple[Array, ...]:
+        def body(_: Any, carry: tuple[Array, ...]) -> tuple[Array, ...]:
             q, damping, done, _norm, _lowest = carry
             g = derivative(q)
             norm = jnp.linalg.norm(g)

@@ -1,0 +1,46 @@
+"""Remakes the committed records: python -m paper_figs.remake [NAME...] [--level quick] [--seed 0] [--data digits]."""
+
+import argparse
+import sys
+import time
+from collections.abc import Sequence
+
+from paper_figs.records import COMMITTED
+from proofs_check.experiments import EXPERIMENTS
+from sims.errors import BadInput
+from sims.records import Record, code_version, environment, write_record
+
+
+def remake(name: str, level: str, seed: int, data: str) -> None:
+    """Run one experiment and write its record into the package; raises BadInput for an unknown name or level."""
+    if name not in EXPERIMENTS:
+        raise BadInput(f"unknown experiment {name!r}: expected one of {', '.join(EXPERIMENTS)}")
+    result = EXPERIMENTS[name](level, seed, data)
+    config = {"level": level, "seed": seed, "data": data, "code": code_version()}
+    # the numbers do not depend on which kernel the machine runs, and a committed file should not tell
+    kept = {key: value for key, value in environment().items() if key != "platform"}
+    record = Record(experiment=name, config=config, result=result, environment=kept)
+    write_record(COMMITTED / f"{name}.json", record)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Return 0, or 2 after one line about what was wrong."""
+    parser = argparse.ArgumentParser(prog="python -m paper_figs.remake", description=__doc__)
+    parser.add_argument("names", nargs="*", metavar="NAME", help=f"of {', '.join(EXPERIMENTS)}; default: all")
+    parser.add_argument("--level", default="quick", choices=("smoke", "quick", "full"))
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--data", default="digits")
+    chosen = parser.parse_args(arguments)
+    for name in chosen.names or EXPERIMENTS:
+        started = time.perf_counter()
+        try:
+            remake(name, chosen.level, chosen.seed, chosen.data)
+        except BadInput as error:
+            sys.stderr.write(f"{error}\n")
+            return 2
+        sys.stderr.write(f"{name}: {time.perf_counter() - started:.1f} s\n")
+    return 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

@@ -1,0 +1,1 @@
+"""Proofs as executable steps; each registers itself with `proof_step`."""
