@@ -48,8 +48,8 @@ def gauge(level: Level, seed: int, data: str) -> Evidence:
 @proof_step(
     claim="NTK-L2.2",
     id="F3",
-    statement="‖δ‖_* = min (tr W₁ + tr W₂)/2 over [[W₁, δ], [δᵀ, W₂]] ⪰ 0: every feasible block has at least this trace "
-    "(weak duality with the polar factor), and the lift of balanced factors attains it.",
+    statement="‖δ‖_* = min (tr W₁ + tr W₂)/2 over [[W₁, δ], [δᵀ, W₂]] ⪰ 0: every feasible block has at least this "
+    "trace (weak duality with the polar factor), and the lift of balanced factors attains it.",
 )
 def semidefinite(level: Level, seed: int, data: str) -> Evidence:
     """Half trace at random feasible blocks and at the lift."""
@@ -61,7 +61,7 @@ def semidefinite(level: Level, seed: int, data: str) -> Evidence:
         z = lift(u, v)
         rows.append(zero("half trace of the lift − ‖δ‖_*", np.trace(z) / 2 - norm, norm))
         rows.append(zero("off-diagonal block − δ", np.abs(z[:m, m:] - delta).max(), norm))
-        # another feasible block: any W1 > 0 with its Schur complement W2 = delta^T W1^{-1} delta plus something positive
+        # another feasible block: any W1 > 0, W2 its Schur complement plus something positive
         a = g.standard_normal((m, m))
         w1 = a @ a.T + 0.1 * np.eye(m)
         w2 = delta.T @ np.linalg.solve(w1, delta) + 0.1 * g.random() * np.eye(p)

@@ -40,7 +40,10 @@ def kernel(level: Level, seed: int, data: str) -> Evidence:
         rows.append(Measurement("unknowns k(k+1)/2 over equations", unknowns / problem.measurements, 1, ">="))
         image = problem.predictions_low_rank([(u @ b, v)]) - problem.f0
         scale = float(np.abs(problem.predictions_low_rank([(u, v)])).max())
-        rows += [zero("‖A(uBvᵀ)‖", np.abs(image).max(), scale), Measurement("‖B‖_F", np.linalg.norm(b), 0.5, ">=")]
+        rows += [
+            zero("‖A(uBvᵀ)‖", np.abs(image).max(), scale),
+            Measurement("‖B‖_F", float(np.linalg.norm(b)), 0.5, ">="),
+        ]
     return evidence(rows, len(starts), seed)
 
 
