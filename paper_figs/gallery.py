@@ -6,6 +6,10 @@ from typing import Any
 
 from matplotlib.figure import Figure
 
+from paper_figs.fails_loudly import draw_fails_loudly
+from paper_figs.frontier import draw_frontier
+from paper_figs.generalisation import draw_generalisation
+from paper_figs.kernel_concentration import draw_kernel_concentration
 from paper_figs.landscape_phase import draw_landscape_phase
 from paper_figs.ntk_width import draw_ntk_width
 from paper_figs.rank_spectrum import draw_rank_spectrum
@@ -37,6 +41,17 @@ _SPECS = (
         draw_landscape_phase,
     ),
     FigureSpec(
+        "frontier",
+        "The existence frontier, every mark a proof",
+        "Rank and number of measurements KN at which features and targets with a strict spurious local minimum exist "
+        "(weight decay, squared loss, r < min(m, n)). Discs: features designed by a semidefinite program, the minimum "
+        "proved in rational arithmetic. Rings: after noise on every feature entry, proved by interval Newton. Crosses: "
+        "the program's bound on the smallest off-gauge Hessian eigenvalue is zero or less, and it is proved in "
+        "rational arithmetic that no features do. The frontier is r(r+3)/2 = KN; the paper excludes KN < r(r+1)/2.",
+        "frontier",
+        draw_frontier,
+    ),
+    FigureSpec(
         "training_curves",
         "Factored gradient descent against the certified optimum",
         "Excess of the factored objective over the convex optimum (duality gap at rounding level), softmax "
@@ -64,6 +79,39 @@ _SPECS = (
         "dashed: slope -1/2. L counts weight matrices.",
         "ntk_width",
         draw_ntk_width,
+    ),
+    FigureSpec(
+        "fails_loudly",
+        "Small starts end at the low-rank minimum, large ones end elsewhere, with larger norm",
+        "LoRA on the middle layer of a random frozen tanh network (not linearised), cross-entropy with weight decay. "
+        "(a) Strong convexity α and smoothness β around X*, sampled over X of rank at most r: an upper estimate of α, a "
+        "lower one of β (lines: samples of all smaller ranks included). 2α is far below β; a trend with r, as in the paper's "
+        "larger networks, does not show. Sampling finds α > 0, but a spurious second-order point of lower rank inside the "
+        "ball, reached by large starts, proves that α is negative (dashed). "
+        "(b, c) End points of Adam. From B = 0 every run ends at X*. Large starts stopped early have full LoRA rank, "
+        "many times the norm and low test accuracy; run to convergence, weight decay brings most to spurious "
+        "second-order points of a slightly larger norm.",
+        "fails_loudly",
+        draw_fails_loudly,
+    ),
+    FigureSpec(
+        "generalisation",
+        "The generalisation bound beside measured excess risk",
+        "Finite populations on which the true risk and its minimiser are known exactly; samples drawn independently, "
+        "the weight decay of the theorem. Circles: excess risk of the regularised minimiser (median; bars: all "
+        "samples). Squares: the largest excess risk found among all points the theorem covers. The bound holds for "
+        "all; it is informative only where it lies below the dotted line, the excess risk of no fine-tuning at all.",
+        "generalisation",
+        draw_generalisation,
+    ),
+    FigureSpec(
+        "kernel_concentration",
+        "The kernel of B-only training concentrates like one over the root of the rank",
+        "Relative distance between the LoRA kernel with a random frozen A (entries of variance 1/r) and the full "
+        "kernel of the layer, tangent features of a random frozen network. Large markers: root mean square over draws of A, "
+        "small ones: single draws, dashed: the closed form of the root mean square.",
+        "kernel_concentration",
+        draw_kernel_concentration,
     ),
 )
 GALLERY: dict[str, FigureSpec] = {spec.name: spec for spec in _SPECS}

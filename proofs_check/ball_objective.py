@@ -14,7 +14,7 @@ from sims.convex_problem import ConvexProblem
 
 
 class BallObjective:
-    """L(u, v) = (1/n) sum_i l(f0_i + <G_i, u v^T>, y_i) + lam/2 (||u||^2 + ||v||^2), Q = [u; v] as an arb_mat (d, r)."""
+    """L(u, v) = (1/n) sum_i l(f0_i + <G_i, u v^T>, y_i) + lam/2 (||u||^2 + ||v||^2), Q = [u; v] an arb_mat (d, r)."""
 
     def __init__(self, problem: ConvexProblem, lam: Fraction) -> None:
         (layer,) = problem.layers
@@ -148,8 +148,8 @@ def _curvature(loss: str, p: list[arb], k: int) -> arb_mat:
             out[i, i] = s * _sigmoid(-p[i])
     if loss == "cross_entropy":
         for start in range(0, size, k):
-            s = _softmax(p[start : start + k])
-            for a in range(k):
-                for b in range(k):
-                    out[start + a, start + b] = (s[a] if a == b else arb(0)) - s[a] * s[b]
+            probabilities = _softmax(p[start : start + k])
+            for a, first in enumerate(probabilities):
+                for b, second in enumerate(probabilities):
+                    out[start + a, start + b] = (first if a == b else arb(0)) - first * second
     return out

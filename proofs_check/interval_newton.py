@@ -13,7 +13,8 @@ W (lam = 0). Let T(Q) be the tangent directions of that orbit and B a float basi
 Features, targets and lam are exact. Krawczyk (1969); Rump (2010), 'Verification methods', Acta Numerica 19.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from fractions import Fraction
 
@@ -37,10 +38,10 @@ Linearisation = Callable[[arb_mat], arb_mat]
 
 @dataclass(frozen=True)
 class StrictMinimum:
-    """Theorem: exactly one stationary Q* of the slice within ``radius`` of the factors, a strict minimum modulo gauge.
+    """Theorem: a stationary Q* lies within ``radius`` (Frobenius) of the factors, a strict local minimum modulo gauge.
 
-    ``curvature`` bounds the Hessian's eigenvalues at Q* other than the ``gauge_dimension`` zeros from below; ``value``
-    encloses L(Q*).
+    It is the only one in a box of the slice. ``curvature`` bounds the Hessian's eigenvalues at Q* other than the
+    ``gauge_dimension`` zeros from below; ``value`` encloses L(Q*).
     """
 
     rank: int
@@ -52,7 +53,7 @@ class StrictMinimum:
 
 @dataclass(frozen=True)
 class SpuriousMinimum(StrictMinimum):
-    """Theorem: Q* is moreover not global: L(Q*) - L(better) >= ``excess`` > 0, better of rank at most ``better_rank``."""
+    """Theorem: Q* is moreover not global: L(Q*) - L(better) >= ``excess`` > 0, rank(better) <= ``better_rank``."""
 
     better_value: float
     better_rank: int
@@ -67,12 +68,8 @@ def prove_strict_minimum(
     Raises:
         BadInput: several layers, wrong shapes, or lam negative.
     """
-    objective, q0 = _checked(problem, u, v, lam)
-    previous, ctx.prec = ctx.prec, BITS
-    try:
-        return _strict(objective, q0, max_radius)
-    finally:
-        ctx.prec = previous
+    with _precision():
+        return _strict(*_checked(problem, u, v, lam), max_radius)
 
 
 def prove_spurious_minimum(
@@ -92,9 +89,8 @@ def prove_spurious_minimum(
     Raises:
         BadInput: several layers, wrong shapes, or lam negative.
     """
-    objective, q0 = _checked(problem, u, v, lam)
-    previous, ctx.prec = ctx.prec, BITS
-    try:
+    with _precision():
+        objective, q0 = _checked(problem, u, v, lam)
         found = _strict(objective, q0, max_radius)
         if found is None:
             return None
@@ -113,6 +109,14 @@ def prove_spurious_minimum(
             better_rank=points[best].shape[1],
             excess=_float_below(arb(found.value[0]) - values[best]),
         )
+
+
+@contextmanager
+def _precision() -> Iterator[None]:
+    """Work with ``BITS`` bits; constants such as lam are rounded to balls of the precision in force."""
+    previous, ctx.prec = ctx.prec, BITS
+    try:
+        yield
     finally:
         ctx.prec = previous
 
@@ -187,7 +191,9 @@ def _krawczyk(
         if all(x.abs_upper() < arb(rho) for x in image.entries()):
             if not _agrees(lambda s: across * gradient(moved(s)), derivative, residual, rho):
                 return None
-            radius = _float_above(ball_sum(x * x for x in (basis * image).entries()).sqrt())
+            # abs_upper first: the square root of a ball around zero is not a number
+            lengths = [x.abs_upper() for x in (basis * image).entries()]
+            radius = _float_above(ball_sum(x * x for x in lengths).sqrt())
             return _Enclosure(moved(image), derivative, radius) if radius <= max_radius else None
         rho *= 4.0
     return None

@@ -1,7 +1,9 @@
 """Problem and solution files (.npz): reading with every check, writing atomically."""
 
 import io
+import os
 import zipfile
+import zlib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -31,19 +33,22 @@ def _arrays(path: Path) -> dict[str, np.ndarray]:
         raise BadInput(f"{path} does not exist: expected an .npz file, check the path")
     if path.is_dir():
         raise BadInput(f"{path} is a folder: expected an .npz file")
+    if not os.access(path, os.R_OK):
+        raise BadInput(f"{path} is not readable: check its permissions")
+    if not zipfile.is_zipfile(path):
+        raise BadInput(f"{path} cannot be read (not a zip archive): expected an .npz archive with named arrays")
     try:
-        with np.load(path, allow_pickle=False) as archive:
-            if not isinstance(archive, np.lib.npyio.NpzFile):
-                raise BadInput(f"{path} holds a single array: expected an .npz archive with named arrays")
-            return {name: archive[name] for name in archive.files}
-    except BadInput:
-        raise
-    except ValueError as error:
-        if "pickle" in str(error).lower() or "object" in str(error).lower():
+        with path.open("rb") as file, np.load(file, allow_pickle=False) as archive:
+            contents = {name: archive[name] for name in archive.files}
+    except (ValueError, OSError, EOFError, MemoryError, zipfile.BadZipFile, zlib.error) as error:
+        if "object arrays" in str(error).lower():
             raise BadInput(f"{path} holds pickled objects: expected plain numeric arrays, nothing was loaded") from None
-        raise BadInput(f"{path} cannot be read ({error}): expected an .npz file written by numpy.savez") from None
-    except (OSError, EOFError, zipfile.BadZipFile) as error:
-        raise BadInput(f"{path} cannot be read ({error}): expected an .npz file written by numpy.savez") from None
+        reason = " ".join(str(error).split())
+        raise BadInput(f"{path} cannot be read ({reason}): expected an .npz file written by numpy.savez") from None
+    for name, array in contents.items():
+        if not isinstance(array, np.ndarray):
+            raise BadInput(f"{name} in {path} is no array: expected an .npz file written by numpy.savez")
+    return contents
 
 
 def _numeric(arrays: dict[str, np.ndarray], name: str, dimensions: tuple[int, ...], path: Path) -> np.ndarray:
@@ -76,7 +81,8 @@ def load_problem(path: str | Path) -> ConvexProblem:
         activation = _numeric(arrays, "activation", (3,), path)
         if (signal.shape[0], signal.shape[2]) != (activation.shape[0], activation.shape[1]):
             raise BadInput(
-                f"signal {signal.shape} and activation {activation.shape} disagree: expected (n, k, t, d_out), (n, t, d_in)"
+                f"signal {signal.shape}, activation {activation.shape} disagree: "
+                "expected (n, k, t, d_out) and (n, t, d_in)"
             )
         features = FactoredFeatures(signal, activation)
     else:
@@ -103,7 +109,8 @@ def load_solution(path: str | Path, problem: ConvexProblem) -> Candidate:
         u, v = _numeric(arrays, "u", (2,), path), _numeric(arrays, "v", (2,), path)
         if u.shape[0] != m or v.shape[0] != p or u.shape[1] != v.shape[1]:
             raise BadInput(f"factors u {u.shape}, v {v.shape} in {path}: expected ({m}, r) and ({p}, r)")
-        candidate = Candidate(u @ v.T, u, v)
+        with np.errstate(all="ignore"):  # overflow and inf * 0 are found below
+            candidate = Candidate(u @ v.T, u, v)
     elif "delta" in arrays:
         delta = _numeric(arrays, "delta", (2,), path)
         if delta.shape != (m, p):

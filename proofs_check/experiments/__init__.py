@@ -6,6 +6,10 @@ They live here, not in sims, because what they count is certified by proofs_chec
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from proofs_check.experiments.fails_loudly import fails_loudly
+from proofs_check.experiments.frontier import frontier
+from proofs_check.experiments.generalisation import generalisation
+from proofs_check.experiments.kernel_concentration import kernel_concentration
 from proofs_check.experiments.landscape_phase import landscape_phase
 from proofs_check.experiments.ntk_width import ntk_width
 from proofs_check.experiments.rank_spectrum import rank_spectrum
@@ -15,7 +19,11 @@ Experiment = Callable[[str, int, str], dict[str, Any]]
 
 EXPERIMENTS: Mapping[str, Experiment] = {
     "landscape_phase": landscape_phase,
+    "frontier": frontier,
     "training_curves": training_curves,
     "rank_spectrum": rank_spectrum,
     "ntk_width": ntk_width,
+    "generalisation": generalisation,
+    "kernel_concentration": kernel_concentration,
+    "fails_loudly": fails_loudly,
 }

@@ -44,28 +44,40 @@ def _half_curvature(problem: ConvexProblem, predictions: Float[Array, "n k"]) ->
 
 
 class _Layer:
-    """One layer's gradient and the inverse of its damped, positive version of S."""
+    """One layer's gradient and the inverse of its damped, positive version of S.
+
+    S has eigenvalues lam +- sigma. One eigendecomposition of the smaller Gram matrix of the gradient is enough:
+    every block of |S|^{-1} is a function of G G^T, times G.
+    """
 
     def __init__(self, gradient: Array, u: Array, v: Array, lam: float) -> None:
-        self.left, self.sigma, right = np.linalg.svd(gradient)
-        self.right = right.T
+        self.wide = gradient if gradient.shape[0] <= gradient.shape[1] else gradient.T
+        squares, self.vectors = np.linalg.eigh(self.wide @ self.wide.T)
+        self.sigma = np.sqrt(np.maximum(squares, 0.0))
+        self.transposed = gradient.shape[0] > gradient.shape[1]
         self.lam = lam
         self.grad = np.concatenate([gradient @ v + lam * u, gradient.T @ u + lam * v])
 
     def metric(self, damping: float) -> Float[Array, "d d"]:
         """Return |S|^{-1} with the damping added: eigenvalues lam + sigma, |lam - sigma| and lam of S."""
-        s, m = self.sigma.size, self.left.shape[0]
-        plus = 1.0 / (self.lam + self.sigma + damping)
-        minus = 1.0 / (np.abs(self.lam - self.sigma) + damping)
-        rest = 1.0 / (self.lam + damping)
-        mean, difference = 0.5 * (plus + minus), 0.5 * (plus - minus)
-        padded = [np.concatenate([mean, np.full(side.shape[0] - s, rest)]) for side in (self.left, self.right)]
-        result = np.empty((m + self.right.shape[0],) * 2)
-        result[:m, :m] = (self.left * padded[0]) @ self.left.T
-        result[m:, m:] = (self.right * padded[1]) @ self.right.T
-        result[:m, m:] = (self.left[:, :s] * difference) @ self.right[:, :s].T
-        result[m:, :m] = result[:m, m:].T
-        return result
+        sigma, rest = self.sigma, self.lam + damping
+        minus = np.abs(self.lam - sigma) + damping
+        product = (rest + sigma) * minus
+        below = sigma < self.lam
+        safe = np.where(sigma > 0, sigma, 1.0)
+        # mean and half difference of the two inverse eigenvalues; below lam written without cancellation
+        mean = 0.5 * (rest + sigma + minus) / product
+        slope = np.where(below, -1.0 / product, 0.5 * (minus - rest - sigma) / (product * safe))
+        curved = np.where(below, 1.0 / (rest * product), (mean - 1.0 / rest) / safe**2)
+        q = self.vectors
+        pulled = self.wide.T @ q
+        inner = (q * mean) @ q.T
+        outer = np.eye(self.wide.shape[1]) / rest + (pulled * curved) @ pulled.T
+        cross = (q * slope) @ pulled.T
+        blocks = [[inner, cross], [cross.T, outer]]
+        if self.transposed:
+            blocks = [[outer, cross.T], [cross, inner]]
+        return np.block(blocks)
 
 
 def minimise_factors(
@@ -101,20 +113,43 @@ def minimise_factors(
             if decrease <= 1e-13 * max(1.0, abs(value)):
                 # below rounding of the objective only the gradient can judge
                 length, trial = 1.0, [(u + du, v + dv) for (u, v), (du, dv) in zip(factors, step)]
-                accepted = _gradient_norm(problem, trial, lam) < norm
+                if _gradient_norm(problem, trial, lam) >= 0.5 * norm:
+                    break  # rounding: no damping will help
+                accepted = True
             else:
                 length, trial_value = _line_search(problem, factors, step, predictions, lam)
                 trial = [(u + length * du, v + length * dv) for (u, v), (du, dv) in zip(factors, step)]
                 accepted = value - trial_value >= 1e-4 * length * decrease
             if accepted:
-                factors = [rebalanced(u, v, tolerance=drop) for u, v in trial]
-                value, predictions = factored_objective(problem, factors, lam)
-                damping = max(damping * (0.1 if length >= 0.5 else 2.0 if length < 0.1 else 1.0), 1e-10 * lam)
+                factors, value, predictions = _without_small_columns(problem, trial, lam, drop)
+                damping = max(damping * (0.1 if length >= 0.5 else 4.0 if length < 0.2 else 1.0), 1e-10 * lam)
                 break
             damping *= 10.0
         if not accepted:
             break
     return NewtonResult(factors, value, norm, step_count, converged)
+
+
+_SMALL = (0.1, 0.02, 1e-3)  # relative singular values below which columns are tried to be taken out, in this order
+
+
+def _without_small_columns(
+    problem: ConvexProblem, factors: Factors, lam: float, drop: float
+) -> tuple[Factors, float, Float[Array, "n k"]]:
+    """Return balanced factors, objective and predictions, with small columns taken out if that is no worse.
+
+    Columns that the optimum does not need shrink only linearly under Newton steps; taking them out is the longer step.
+    """
+    kept = [rebalanced(u, v, tolerance=drop) for u, v in factors]
+    value, predictions = factored_objective(problem, kept, lam)
+    for threshold in _SMALL:
+        cut = [rebalanced(u, v, tolerance=threshold) for u, v in kept]
+        if all(a.shape == b.shape for (a, _), (b, _) in zip(cut, kept)):
+            continue
+        cut_value, cut_predictions = factored_objective(problem, cut, lam)
+        if cut_value <= value:
+            return cut, cut_value, cut_predictions
+    return kept, value, predictions
 
 
 def _gradient_norm(problem: ConvexProblem, factors: Factors, lam: float) -> float:

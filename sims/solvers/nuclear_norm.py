@@ -16,6 +16,7 @@ from sims.solvers.solution import Solution, Status
 from theory.factorisation import rebalanced
 from theory.rank_thresholds import generic_rank
 
+_EXCESS = 1e-7  # of the gradient's spectral norm over lam at a certified optimum
 _DROP = 1e-10  # relative singular value below which a column is taken out (the certificate puts it back if needed)
 
 
@@ -37,7 +38,9 @@ def solve_nuclear_norm(
     status = Status.MAX_STEPS
     for rounds in range(max_rounds):
         report = problem.report([u @ v.T for u, v in factors], lam)
-        if report.relative_gap <= 0.1 * tol or (report.relative_gap <= tol and report.primal >= best):
+        # close to lambda_max the gap is of second order in the gradient's excess over lam: ask for both
+        certified = report.relative_gap <= 0.1 * tol and report.spectral_norm_ratio <= 1.0 + _EXCESS
+        if certified or (report.relative_gap <= tol and report.primal >= best):
             status = Status.OPTIMAL
             break
         if report.primal >= best - 1e-15 * abs(best) and rounds > 1:
