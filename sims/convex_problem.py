@@ -132,19 +132,18 @@ def _finite(array: np.ndarray, name: str) -> None:
 
 def _targets(y: Any, n: int, k: int, loss: Loss) -> np.ndarray:
     targets = np.asarray(y)
-    if not np.issubdtype(targets.dtype, np.number):
-        raise BadInput(f"y has dtype {targets.dtype}: expected numbers")
+    if not np.issubdtype(targets.dtype, np.number) or np.issubdtype(targets.dtype, np.complexfloating):
+        raise BadInput(f"y has dtype {targets.dtype}: expected real numbers")
     _finite(targets, "y")
     if loss.name == "cross_entropy":
         if targets.shape != (n,):
             raise BadInput(f"y has shape {targets.shape}, expected integer labels of shape {(n,)} for cross_entropy")
         if k < 2:
             raise BadInput("cross_entropy with k = 1 output: expected k >= 2, or use the logistic loss with y = +-1")
-        labels = targets.astype(np.int64)
-        wrong = targets[(labels != targets) | (labels < 0) | (labels >= k)]
+        wrong = targets[~np.isin(targets, np.arange(k))]
         if wrong.size:
             raise BadInput(f"label {wrong[0]} is out of range: expected integers 0..{k - 1} for k = {k} outputs")
-        return labels
+        return targets.astype(np.int64)
     if targets.shape == (n,) and k == 1:
         targets = targets[:, None]
     if targets.shape != (n, k):

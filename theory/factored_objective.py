@@ -12,6 +12,7 @@ Source: derivatives of arXiv 2402.11867, eq. of section 4; checked against autom
 
 from typing import Any
 
+import numpy as np
 from jaxtyping import Float, Num
 
 from theory.losses import Loss
@@ -150,10 +151,11 @@ def gauge_directions(u: Float[Array, "m r"], v: Float[Array, "p r"], *, weight_d
         for j in range(r):
             if weight_decay and j >= i:
                 continue
-            w = xp.zeros((r, r))
-            w[i, j] = 1.0
+            generator = np.zeros((r, r))
+            generator[i, j] = 1.0
             if weight_decay:
-                w[j, i] = -1.0
+                generator[j, i] = -1.0
+            w = xp.asarray(generator, dtype=u.dtype)
             columns.append(xp.concatenate([u @ w, -v @ w.T]).reshape(-1))
     if not columns:
         return xp.zeros(((u.shape[0] + v.shape[0]) * r, 0))

@@ -68,7 +68,7 @@ def planted_instance(
     Raises:
         ValueError: rank < 1, or m, p below rank + 1.
     """
-    m, p = d_out or rank + 1, d_in or rank + 1
+    m, p = (rank + 1 if size is None else size for size in (d_out, d_in))
     if rank < 1 or min(m, p) < rank + 1:
         raise ValueError(f"rank {rank} with shape {m} x {p}: family {family} needs 1 <= rank < min(m, p)")
     left, right = np.eye(m), np.eye(p)

@@ -265,9 +265,9 @@ def _metric_gram(
     xp: Any, by_u: Float[Array, "n k d_out r"], by_v: Float[Array, "n k d_in r"], metric: Float[Array, "d d"]
 ) -> Float[Array, "nk nk"]:
     """Return J (metric (x) I_r) J^T from the two parts of J, as two large matrix products."""
-    n, k, _, r = by_u.shape
-    jacobian = xp.concatenate([by_u, by_v], axis=2).reshape(n * k, -1, r)
-    d = jacobian.shape[1]
+    n, k, d_out, r = by_u.shape
+    d = d_out + by_v.shape[2]
+    jacobian = xp.concatenate([by_u, by_v], axis=2).reshape(n * k, d, r)
     rows = xp.swapaxes(jacobian, 0, 1).reshape(d, n * k * r)
     image = xp.swapaxes((metric @ rows).reshape(d, n * k, r), 0, 1)
     return image.reshape(n * k, d * r) @ jacobian.reshape(n * k, d * r).T
