@@ -120,7 +120,8 @@ def critical_point(
     return CriticalPoint(
         objective=objective,
         gradient_norm=norm,
-        relative_gradient_norm=norm / max(s_scale * float(np.linalg.norm(q)), 1e-300),
+        # near Q = 0, a critical point itself, ||S|| ||Q|| is no scale
+        relative_gradient_norm=norm / max(s_scale * max(float(np.linalg.norm(q)), 1e-3), 1e-300),
         min_eigenvalue=float(eigenvalues[0]) if eigenvalues.size else 0.0,
         zeros=int((np.abs(eigenvalues) <= zero).sum()),
         next_eigenvalue=float(above[0]) if above.size else float("inf"),

@@ -14,51 +14,17 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool, Float
 
-from sims.convex_problem import ConvexProblem
 from sims.errors import BadInput
-from sims.ntk.features import DenseFeatures
+from sims.landscape.landscape import Landscape
+from sims.landscape.padding import Padding
 from theory import factored_objective as lora
 from theory.factorisation import rebalanced
 from theory.losses import Loss
 
+_FEW = 32
 _ROUND = 12  # Newton steps between two removals of finished starts
 _BATCHES = tuple(8**j for j in range(12))
 _LENGTHS = np.concatenate([2.0 ** np.arange(-10, 0), [1.0, 1.5, 2.0, 4.0]])
-
-
-@dataclass(frozen=True)
-class Landscape:
-    """Objective of one layer with dense features: what a search needs to know.
-
-    gradients (n, k, m, p), f0 (n, k), y as the loss takes it, lam >= 0, perturbation P (m+p, m+p) or None. ``mask``
-    (m+p, r) of zeros and ones confines Q to a pattern: block-diagonal features with a block pattern are several layers.
-    """
-
-    gradients: Float[np.ndarray, "n k m p"]
-    f0: Float[np.ndarray, "n k"]
-    y: Any
-    loss: Loss
-    lam: float
-    perturbation: Float[np.ndarray, "d d"] | None = None
-    mask: Float[np.ndarray, "d r"] | None = None
-
-    @property
-    def d_out(self) -> int:
-        """Rows m of the update."""
-        return self.gradients.shape[2]
-
-    @property
-    def size(self) -> int:
-        """Rows m + p of Q."""
-        return self.gradients.shape[2] + self.gradients.shape[3]
-
-    def convex_problem(self) -> ConvexProblem:
-        """Return the same data term as a convex problem (P stays outside)."""
-        return ConvexProblem((DenseFeatures(self.gradients),), self.f0, self.y, self.loss)
-
-    def penalty_matrix(self) -> Float[np.ndarray, "d d"]:
-        """Return P, zero if there is none."""
-        return np.zeros((self.size, self.size)) if self.perturbation is None else self.perturbation
 
 
 @dataclass(frozen=True)
@@ -163,13 +129,13 @@ def find_stationary_points(
     """
     if starts.ndim != 3 or starts.shape[1] != landscape.size or min(starts.shape) == 0:
         raise BadInput(f"starts have shape {starts.shape}: expected (count, {landscape.size}, rank), all at least 1")
-    mask = np.ones(starts.shape[1:]) if landscape.mask is None else landscape.mask
-    if mask.shape != starts.shape[1:]:
-        raise BadInput(f"mask has shape {mask.shape}: expected {starts.shape[1:]} as the starts")
-    arrays = (landscape.gradients, landscape.f0, landscape.y, landscape.lam, landscape.penalty_matrix(), mask)
-    problem = tuple(jnp.asarray(a) for a in arrays)
+    if landscape.mask is not None and landscape.mask.shape != starts.shape[1:]:
+        raise BadInput(f"mask has shape {landscape.mask.shape}: expected {starts.shape[1:]} as the starts")
     count = starts.shape[0]
-    q, norms, lowest = starts * mask, np.full(count, np.inf), np.full(count, -np.inf)
+    # few starts: compilation is the cost, so shapes are rounded up; many starts: the eigendecompositions are
+    padding = Padding.of(landscape, starts.shape[2], rounded=count <= _FEW)
+    problem = tuple(jnp.asarray(a) for a in padding.arrays(landscape))
+    q, norms, lowest = padding.embed(starts) * padding.mask, np.full(count, np.inf), np.full(count, -np.inf)
     damping, finished = np.full(count, 1e-3), np.zeros(count, dtype=bool)
     steps = 0
     while steps < max_steps and not finished.all():
@@ -190,10 +156,11 @@ def find_stationary_points(
         if landscape.lam == 0 and landscape.perturbation is None and landscape.mask is None:
             # without weight decay runs drift along the gauge GL(r); balanced factors keep them finite
             for row in np.flatnonzero(~finished):
-                q[row] = _balanced(q[row], landscape.d_out)
-    gradients, f0, y, lam, penalty, _ = problem
-    values = jax.vmap(lambda row: lora.objective(gradients, f0, y, landscape.loss, lam, row, penalty))(jnp.asarray(q))
-    return StationaryPoints(q, np.asarray(values), norms, lowest, finished, steps)
+                q[row] = padding.embed(_balanced(padding.extract(q[row]), landscape.d_out))
+    points = padding.extract(q)
+    data = (landscape.gradients, landscape.f0, landscape.y, landscape.loss, landscape.lam)
+    values = np.array([float(lora.objective(*data, row, landscape.perturbation)) for row in points])
+    return StationaryPoints(points, values, norms / padding.scale, lowest / padding.scale, finished, steps)
 
 
 def _balanced(q: np.ndarray, d_out: int) -> np.ndarray:

@@ -1,4 +1,4 @@
-"""Restricted curvature: the decomposition, the subgradient, the bounds, and the low-rank lemma on matrices built for it."""
+"""Restricted curvature: decomposition, subgradient, bounds and the low-rank lemma, on matrices built for it."""
 
 import hypothesis.strategies as st
 import numpy as np
