@@ -1,4 +1,4 @@
-"""Instances for theorems that need no linearisation: quadratics with a known spectrum, planted families with a ridge, nets.
+"""Instances for theorems that need no linearisation: quadratics, planted families with a ridge, nets.
 
 Quadratics carry proved constants: alpha is the smallest eigenvalue of the Hessian of f over all updates, beta_l the
 largest one of the block of layer l; both hold at every rank and distance.

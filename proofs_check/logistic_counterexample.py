@@ -1,6 +1,6 @@
 """A proof in ball arithmetic that the logistic loss has a strict spurious local minimum at rank 1 (family D).
 
-Features on orthonormal u, a in R^2 and v, b in R^2 (coordinate vectors), labels y, lam = 0, loss sum log(1 + exp(-y p)):
+Features on orthonormal u, a and v, b in R^2 (coordinate vectors), labels y, lam = 0, loss sum log(1 + exp(-y p)):
 
     G_1 = 3 u v^T + a b^T (y = +1),  G_2 = u v^T (y = -1),  G_3 = G_4 = 3 (a v^T + u b^T) (y = +1, -1).
 
@@ -30,8 +30,8 @@ _BETTER = 16  # the loss at t a b^T with this t is the lower value
 class LogisticProof:
     """Balls around q, the loss at the planted point (sum over samples), a lower loss at rank 1, and eigenvalues.
 
-    ``root_enclosed``: a sign change proves a root inside the ball q. ``strict``: the Hessian is proved positive definite
-    off the gauge for every point of the ball. ``eigenvalues`` are the three that are not the gauge's zero, ascending.
+    ``root_enclosed``: a sign change proves a root inside the ball q. ``strict``: the Hessian is proved positive
+    definite off the gauge for every point of the ball. ``eigenvalues``: the three beside the gauge's zero, ascending.
     """
 
     q: arb

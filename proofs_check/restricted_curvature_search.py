@@ -1,7 +1,8 @@
 """Second-order points of losses that need not be linearised, and every step of the proof of Theorem 1 at each of them.
 
-The reference X* is the best point at rank min(m, n): its first-order condition ||grad f(X*)||_op <= lam is measured, and
-nothing else about it is used. Several matrices are handled together: with one constant alpha for all and beta_l for each,
+The reference X* is the best point found at one rank more: its first-order condition ||grad f(X*)||_op <= lam is
+measured, and nothing else about it is used. Several matrices are handled together: with one alpha for all and a beta_l
+for each,
 
     sum_l [(1 - 2 kappa_l alpha) ||X_l - X*_l||^2 - ||X_l - (X_l)_{r*_l}||^2] / (2 kappa_l) >= 0,
 
@@ -72,6 +73,11 @@ class CurvedSurvey:
         enough = len(self.points) > 0 and self.rejected <= len(self.points)
         return self.star_defect <= ROUNDING and min(self.star_ranks) >= 1 and enough
 
+    @property
+    def rank_suffices(self) -> bool:
+        """Whether r >= rank X* in every layer, without which the theorem says nothing."""
+        return max(self.star_ranks) <= self.rank
+
     def distance(self, point: Updates) -> float:
         """Return ||X - X*||_F over all layers, relative to ||X*||."""
         size = sum(float((x**2).sum()) for x in self.star)
@@ -97,10 +103,9 @@ def _start(instance: CurvedInstance, rank: int, count: int, g: np.random.Generat
     return np.array(rows)
 
 
-def reference(instance: CurvedInstance, starts: int, seed: int) -> tuple[Updates, float]:
-    """Return X*, the best point at rank min(m, n), and by how much ||grad f(X*)||_op exceeds lam, relative to lam."""
+def reference(instance: CurvedInstance, rank: int, starts: int, seed: int) -> tuple[Updates, float]:
+    """Return X*, the best point at this rank, and by how much ||grad f(X*)||_op exceeds lam, relative to lam."""
     landscape = instance.landscape
-    rank = max(min(shape) for shape in landscape.shapes)
     g = np.random.default_rng([seed, 1])
     found = smooth_stationary_points(landscape, rank, _start(replace(instance, near=()), rank, starts, g))
     best = found.q[int(np.where(found.accepted, found.objective, np.inf).argmin())]
@@ -113,7 +118,7 @@ def curved_survey(
     instance: CurvedInstance, rank: int, *, starts: int, seed: int, star: tuple[Updates, float] | None = None
 ) -> CurvedSurvey:
     """Return the second-order points that ``starts`` runs reach at this rank."""
-    star = star or reference(instance, max(4, starts // 4), seed)
+    star = star or reference(instance, rank + 1, max(4, starts // 4), seed)
     found = smooth_stationary_points(
         instance.landscape, rank, _start(instance, rank, starts, np.random.default_rng([seed, rank]))
     )
@@ -225,7 +230,7 @@ def proof_steps(found: CurvedSurvey, point: Updates) -> list[Measurement]:
     # alpha is the quotient of this pair of points: alpha ||X - X*||^2 = <grad f(X) - grad f(X*), X - X*>
     scale = lam * max(size**0.5, 1e-300)
     add("K5: ⟨g+∇f, X−X*⟩ − α‖X−X*‖², / size", (pull - convexity) / scale, ">=")
-    if all(fact.curved for fact in facts):
+    if any(fact.curved for fact in facts):  # a layer with infinite kappa adds nothing
         add("K5: Σ[(1−2κα)‖X−X*‖² − ‖X−X_r*‖²]/2κ, / size", (balance - convexity) / scale, ">=")
     return steps
 
@@ -246,3 +251,12 @@ def alternative(found: CurvedSurvey, point: Updates, alpha: float, betas: Sequen
         ratio = float(np.linalg.norm(x - star)) / needed if needed > 0 else np.inf
         best = max(best, min(last / (2 * alpha / betas[layer] * at_star), ratio))
     return best
+
+
+def local_constants(found: CurvedSurvey, point: Updates) -> tuple[float, tuple[float, ...]]:
+    """Return (alpha, beta by layer): the quotients of the pair (X, X*) and of the second step, which the proof uses."""
+    gradients, at_star = (found.instance.landscape.gradients(x) for x in (point, found.star))
+    parts = [(g - h, x - s) for g, h, x, s in zip(gradients, at_star, point, found.star, strict=True)]
+    inner, size = (sum(float((a * b).sum()) for a, b in pairs) for pairs in (parts, [(d, d) for _, d in parts]))
+    betas = (fact.beta for fact in layer_facts(found, point, gradients))
+    return inner / size, tuple(max(beta, 1e-300) for beta in betas)

@@ -86,3 +86,6 @@ PRINTED_DIGITS = 5e-5
 
 # Float32 kernels of inner products over ~1000 entries, relative to the largest entry: up to 2**9 ulps of 2**-23.
 FLOAT32_KERNEL = 2.0**-14
+
+# Absolute: hidden states and logits (of size one) of a checkpoint against another implementation in float32.
+REFERENCE_OUTPUTS = 1e-4

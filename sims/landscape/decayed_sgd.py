@@ -1,4 +1,4 @@
-"""Minibatch SGD with weight decay on one update X: the dynamics of the low-rank lemma, X <- (1 - step lam) X - step g."""
+"""Minibatch SGD with weight decay on one update: X <- (1 - step lam) X - step g."""
 
 from collections.abc import Callable
 from functools import partial

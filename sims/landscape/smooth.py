@@ -2,14 +2,14 @@
 
     minimise over factors   f(A_1 B_1^T, ..., A_L B_L^T) + lam/2 sum_l (||A_l||^2 + ||B_l||^2)
 
-f is a JAX function of (data, updates). The method is the one of `sims.landscape.search` (Newton with the absolute values
-of all Hessian eigenvalues, strict saddles left along the most negative one), with derivatives by automatic
+f is a JAX function of (data, updates). The method is the one of `sims.landscape.search` (Newton with the absolute
+values of all Hessian eigenvalues, strict saddles left along the most negative one), with derivatives by automatic
 differentiation: for a few hundred unknowns.
 """
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import partial
+from functools import cached_property, partial
 from typing import Any
 
 import jax
@@ -24,6 +24,7 @@ DataTerm = Callable[[Any, tuple[Array, ...]], Array]
 Shapes = tuple[tuple[int, int], ...]
 
 _LENGTHS = 2.0 ** np.arange(1.0, -21.0, -1.0)
+_GROUP = 4  # rows evaluated at once
 _GRADIENT, _CURVATURE = 1e-11, 1e-9  # relative to the largest Hessian eigenvalue (times ||Q||), as in the search
 
 
@@ -64,7 +65,7 @@ class SmoothLandscape:
 
 @dataclass(frozen=True)
 class SmoothPoints:
-    """One row per start: unknowns (b, w), objective, relative gradient norm, smallest eigenvalue (relative), accepted."""
+    """One row per start: unknowns (b, w), objective, gradient norm and smallest eigenvalue (relative), accepted."""
 
     q: Float[np.ndarray, "b w"]
     objective: Float[np.ndarray, " b"]
@@ -99,7 +100,8 @@ def _curvature(term: DataTerm, data: Any, updates: tuple[Array, ...], along: tup
     return sum((jnp.vdot(h, c) for h, c in zip(along, change, strict=True)), jnp.zeros(()))
 
 
-def _objective(q: Array, data: Any, lam: Array, term: DataTerm, shapes: Shapes, rank: int) -> Array:
+def factored_objective(q: Array, data: Any, lam: Array, term: DataTerm, shapes: Shapes, rank: int) -> Array:
+    """Return f(A B^T, ...) + lam/2 ||q||^2 from the flat vector of all factors, a scalar."""
     updates = tuple(a @ b.T for a, b in _split(q, shapes, rank))
     return term(data, updates) + 0.5 * lam * (q**2).sum()
 
@@ -110,7 +112,7 @@ def _derivatives(q: Array, data: Any, lam: Array, *, term: DataTerm, shapes: Sha
 
     def one(row: Array) -> tuple[Array, Array]:
         args = (row, data, lam, term, shapes, rank)
-        return jax.grad(_objective)(*args), jax.hessian(_objective)(*args)
+        return jax.grad(factored_objective)(*args), jax.hessian(factored_objective)(*args)
 
     return jax.vmap(one)(q)
 
@@ -122,11 +124,20 @@ def _line(
     """Return the objective at the rows of q, and at every step length along their directions."""
 
     def value(row: Array) -> Array:
-        return _objective(row, data, lam, term, shapes, rank)
+        return factored_objective(row, data, lam, term, shapes, rank)
 
     lengths = jnp.asarray(_LENGTHS)
     along = jax.vmap(lambda row, d: jax.vmap(lambda t: value(row + t * d))(lengths))
     return jax.vmap(value)(q), along(q, directions)
+
+
+def second_order_residuals(
+    landscape: SmoothLandscape, rank: int, q: Float[np.ndarray, "b w"]
+) -> tuple[Float[np.ndarray, " b"], Float[np.ndarray, " b"]]:
+    """Return, for every row, the gradient norm over ||Hessian|| ||q|| and the smallest eigenvalue over ||Hessian||."""
+    gradient, hessian = _in_groups(_derivatives, (q,), landscape, rank)
+    state = _Newton(gradient, hessian, q, np.zeros(len(q)))
+    return state.relative_gradient, state.values[:, 0] / state.scale
 
 
 def smooth_stationary_points(
@@ -139,34 +150,94 @@ def smooth_stationary_points(
     """
     if starts.ndim != 2 or starts.shape[1] != landscape.unknowns(rank) or not len(starts):
         raise BadInput(f"starts have shape {starts.shape}: expected (count, {landscape.unknowns(rank)})")
-    static = {"term": landscape.data_term, "shapes": landscape.shapes, "rank": rank}
-    lam = jnp.asarray(landscape.lam)
     q = np.array(starts, dtype=np.float64)
-    damping = np.full(len(q), 1e-3)
+    count = len(q)
+    damping, done = np.full(count, 1e-3), np.zeros(count, dtype=bool)
+    norms, lowest = np.full(count, np.inf), np.full(count, -np.inf)
     for step in range(max_steps + 1):
-        gradient, hessian = (np.asarray(x) for x in _derivatives(jnp.asarray(q), landscape.data, lam, **static))
-        values, vectors = np.linalg.eigh(hessian)
-        scale = np.maximum(np.abs(values).max(axis=1), np.finfo(float).tiny)
-        size = np.maximum(np.linalg.norm(q, axis=1), 1e-3)
-        norm, lowest = np.linalg.norm(gradient, axis=1), values[:, 0]
-        convex = lowest >= -_CURVATURE * scale
-        done = convex & (norm <= _GRADIENT * scale * size)
+        rows = np.flatnonzero(~done)
+        gradient, hessian = _in_groups(_derivatives, (q[rows],), landscape, rank)
+        state = _Newton(gradient, hessian, q[rows], damping[rows])
+        norms[rows], lowest[rows] = state.relative_gradient, state.values[:, 0] / state.scale
+        done[rows] = state.finished
         if done.all() or step == max_steps:
             break
-        parts = np.einsum("bij,bi->bj", vectors, gradient)
-        newton = -np.einsum("bij,bj->bi", vectors, parts / (np.abs(values) + (damping * scale)[:, None]))
-        down = vectors[:, :, 0] * np.where(parts[:, :1] > 0, -1.0, 1.0) * size[:, None]
-        escaping = ~convex & (norm <= 1e-2 * np.abs(lowest) * size)
-        direction = np.where(escaping[:, None], down, newton)
-        here, trials = (
-            np.asarray(x) for x in _line(jnp.asarray(q), jnp.asarray(direction), landscape.data, lam, **static)
-        )
+        moving = ~state.finished
+        direction = state.direction()
+        here, trials = _in_groups(_line, (q[rows], direction), landscape, rank)
         trials = np.where(np.isfinite(trials), trials, np.inf)
         best = trials.argmin(axis=1)
-        lower = trials[np.arange(len(q)), best] < here - 1e-14 * np.maximum(1.0, np.abs(here))
+        lower = trials[np.arange(len(rows)), best] < here - 1e-14 * np.maximum(1.0, np.abs(here))
         # below rounding of the objective a full Newton step is judged by the gradient at the next round
-        length = np.where(lower, _LENGTHS[best], np.where(escaping, 0.0, 1.0))
-        damping = np.clip(np.where(lower & (length < 0.1), damping * 3, damping * 0.1), 1e-9, 1e3)
-        q = np.where(done[:, None], q, q + length[:, None] * direction)
-    objective, _ = _line(jnp.asarray(q), jnp.zeros_like(jnp.asarray(q)), landscape.data, lam, **static)
-    return SmoothPoints(q, np.asarray(objective), norm / (scale * size), lowest / scale, done)
+        length = np.where(lower, _LENGTHS[best], np.where(state.escaping, 0.0, 1.0))
+        q[rows] += np.where(moving, length, 0.0)[:, None] * direction
+        damping[rows] = np.clip(np.where(lower & (length < 0.1), damping[rows] * 3, damping[rows] * 0.1), 1e-9, 1e3)
+    objective, _ = _in_groups(_line, (q, np.zeros_like(q)), landscape, rank)
+    return SmoothPoints(q, objective, norms, lowest, done)
+
+
+@dataclass(frozen=True)
+class _Newton:
+    """Gradients and Hessians of a batch at q, and what one damped step makes of them."""
+
+    gradient: np.ndarray
+    hessian: np.ndarray
+    q: np.ndarray
+    damping: np.ndarray
+
+    @cached_property
+    def _spectrum(self) -> tuple[np.ndarray, np.ndarray]:
+        values, vectors = np.linalg.eigh(self.hessian)
+        return values, vectors
+
+    @property
+    def values(self) -> np.ndarray:
+        return self._spectrum[0]
+
+    @property
+    def scale(self) -> np.ndarray:
+        return np.maximum(np.abs(self.values).max(axis=1), np.finfo(float).tiny)
+
+    @property
+    def size(self) -> np.ndarray:
+        return np.maximum(np.linalg.norm(self.q, axis=1), 1e-3)
+
+    @property
+    def relative_gradient(self) -> np.ndarray:
+        return np.linalg.norm(self.gradient, axis=1) / (self.scale * self.size)
+
+    @property
+    def convex(self) -> np.ndarray:
+        return self.values[:, 0] >= -_CURVATURE * self.scale
+
+    @property
+    def finished(self) -> np.ndarray:
+        return self.convex & (self.relative_gradient <= _GRADIENT)
+
+    @property
+    def escaping(self) -> np.ndarray:
+        steep = np.linalg.norm(self.gradient, axis=1) > 1e-2 * np.abs(self.values[:, 0]) * self.size
+        return ~self.convex & ~steep
+
+    def direction(self) -> np.ndarray:
+        """Return the Newton direction with absolute eigenvalues, or the most negative one at a strict saddle."""
+        values, vectors = self._spectrum
+        parts = np.einsum("bij,bi->bj", vectors, self.gradient)
+        weights = parts / (np.abs(values) + (self.damping * self.scale)[:, None])
+        newton = -np.einsum("bij,bj->bi", vectors, weights)
+        down = vectors[:, :, 0] * (np.where(parts[:, 0] > 0, -1.0, 1.0) * self.size)[:, None]
+        return np.where(self.escaping[:, None], down, newton)
+
+
+def _in_groups(
+    function: Callable[..., tuple[Array, ...]], rows: tuple[np.ndarray, ...], landscape: SmoothLandscape, rank: int
+) -> tuple[np.ndarray, ...]:
+    """Return function(*rows) evaluated in padded groups of one size, so that it is compiled once a rank."""
+    static = {"term": landscape.data_term, "shapes": landscape.shapes, "rank": rank}
+    count, lam = len(rows[0]), jnp.asarray(landscape.lam)
+    parts = []
+    for i in range(0, count, _GROUP):
+        index = np.minimum(np.arange(i, i + _GROUP), count - 1)
+        found = function(*(jnp.asarray(part[index]) for part in rows), landscape.data, lam, **static)
+        parts.append([np.asarray(x)[: count - i] for x in found])
+    return tuple(np.concatenate(columns) for columns in zip(*parts, strict=True))

@@ -60,6 +60,13 @@ def network_landscape(
 def quadratic_landscape(
     matrix: Float[np.ndarray, "q w"], target: Float[np.ndarray, " q"], shapes: Sequence[tuple[int, int]], lam: float
 ) -> SmoothLandscape:
-    """Return the landscape of ||T vec(updates) - t||^2 / 2, the updates concatenated row by row."""
-    data = (jnp.asarray(matrix), jnp.asarray(target))
+    """Return the landscape of ||T vec(updates) - t||^2 / 2 up to a constant, the updates concatenated row by row.
+
+    T is replaced by its triangular factor, so that problems of one shape share their compiled code.
+    """
+    frame, triangle = np.linalg.qr(matrix)
+    width = matrix.shape[1]
+    square, goal = np.zeros((width, width)), np.zeros(width)
+    square[: len(triangle)], goal[: len(triangle)] = triangle, frame.T @ target
+    data = (jnp.asarray(square), jnp.asarray(goal))
     return SmoothLandscape(QUADRATIC, data, tuple((int(m), int(n)) for m, n in shapes), lam)
