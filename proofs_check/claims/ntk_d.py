@@ -32,8 +32,8 @@ def _control(level: Level, seed: int, data: str) -> Evidence:
 @claim(
     id="NTK-D",
     paper="ntk",
-    statement="Logistic loss, λ = 0, r = 1, m = n = 2, KN = 4: there is a strict (modulo gauge) local minimum with loss "
-    "2.5600376, while rank 1 reaches 3 log 2 ≈ 2.079; it persists under noise on the features.",
+    statement="Logistic loss, λ = 0, r = 1, m = n = 2, KN = 4: there is a strict (modulo gauge) local minimum with "
+    "loss 2.5600376, while rank 1 reaches 3 log 2 ≈ 2.079; it persists under noise on the features.",
     source="this project, family D",
     kind="equality",
     assumptions=("linearised model", "logistic loss", "λ = 0", "r max(m, n) = 2 < KN = 4"),
