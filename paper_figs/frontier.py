@@ -33,7 +33,7 @@ def draw_frontier(record: Mapping[str, Any]) -> Figure:
     ranks, counts = np.array(result["ranks"]), np.array(result["measurements"])
     along = np.linspace(0.7, ranks[-1] + 0.4, 200)
     with column_style():
-        figure = column_figure(1.3 + 0.11 * counts.size)
+        figure = column_figure(max(2.7, 1.3 + 0.11 * counts.size))  # room for the label beside few counts
         axes = figure.subplots()
         axes.plot(along, along * (along + 3) / 2, color=BLUE, linewidth=1.2, label="$r(r+3)/2 = KN$ (this project)")
         paper = along * (along + 1) / 2

@@ -7,6 +7,7 @@ from typing import Any
 from matplotlib.figure import Figure
 
 from paper_figs.fails_loudly import draw_fails_loudly
+from paper_figs.few_shot import draw_few_shot
 from paper_figs.frontier import draw_frontier
 from paper_figs.generalisation import draw_generalisation
 from paper_figs.kernel_concentration import draw_kernel_concentration
@@ -14,6 +15,7 @@ from paper_figs.landscape_phase import draw_landscape_phase
 from paper_figs.ntk_width import draw_ntk_width
 from paper_figs.rank_spectrum import draw_rank_spectrum
 from paper_figs.training_curves import draw_training_curves
+from paper_figs.zero_decay_phase import draw_zero_decay_phase
 
 
 @dataclass(frozen=True)
@@ -41,6 +43,18 @@ _SPECS = (
         draw_landscape_phase,
     ),
     FigureSpec(
+        "zero_decay_phase",
+        "Where spurious local minima exist without weight decay",
+        "Fraction of starts that end in a certified spurious second-order point, over rank r and number of "
+        "measurements KN (no weight decay, squared loss, square matrices, instances built to be as hard as possible). "
+        "Generic features: none for KN <= r max(m, n), and some in every cell beyond. The capacity condition "
+        "r(m+n) - r^2 > 1.35 KN, found for Gaussian features, lets spurious minima pass at low rank and is stricter "
+        "than needed at the highest one. Beyond the dotted line rank r cannot interpolate, and a run above the convex "
+        "optimum may be best within its rank. Exactly structured features are spurious below the threshold, too.",
+        "zero_decay_phase",
+        draw_zero_decay_phase,
+    ),
+    FigureSpec(
         "frontier",
         "The existence frontier, every mark a proof",
         "Rank and number of measurements KN at which features and targets with a strict spurious local minimum exist "
@@ -60,6 +74,17 @@ _SPECS = (
         "found within the rank).",
         "training_curves",
         draw_training_curves,
+    ),
+    FigureSpec(
+        "few_shot",
+        "Few-shot fine-tuning of a pretrained encoder, linearised and true",
+        "Query and value matrices of the last block, 16 samples of each of two classes, cross-entropy, weight decay; "
+        "MiniLM on SST-2 in the committed record, a random encoder on images where these are missing. Top: singular "
+        "values of the data gradient at the certified optimum over lambda; those at 1 carry it, thresholds lie well "
+        "above. Middle: training of the linearised model, ranks below and above that of the optimum (dashed: best "
+        "stationary point found within the rank). Bottom: the true network trained beside the linearised one.",
+        "few_shot",
+        draw_few_shot,
     ),
     FigureSpec(
         "rank_spectrum",

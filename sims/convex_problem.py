@@ -85,9 +85,14 @@ class ConvexProblem:
         z = self.loss.gradient(predictions, self.y) / self.n
         return [layer.adjoint(z) for layer in self.layers]
 
-    def report(self, deltas: Deltas, lam: float) -> convex_lora.OptimalityReport:
-        """Return primal, feasible dual, gap and KKT residuals at deltas, recomputed from scratch."""
-        predictions = self.predictions(deltas)
+    def report(
+        self, deltas: Deltas, lam: float, predictions: Float[Array, "n k"] | None = None
+    ) -> convex_lora.OptimalityReport:
+        """Return primal, feasible dual, gap and KKT residuals at deltas, recomputed from scratch.
+
+        ``predictions`` at these deltas may be passed in where factors give them cheaper.
+        """
+        predictions = self.predictions(deltas) if predictions is None else predictions
         gradients = self.data_gradients(predictions)
         return convex_lora.optimality_report(self.loss, predictions, self.f0, self.y, gradients, deltas, lam)
 

@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from proofs_check.experiments.fails_loudly import fails_loudly
+from proofs_check.experiments.few_shot import few_shot
 from proofs_check.experiments.frontier import frontier
 from proofs_check.experiments.generalisation import generalisation
 from proofs_check.experiments.kernel_concentration import kernel_concentration
@@ -14,13 +15,16 @@ from proofs_check.experiments.landscape_phase import landscape_phase
 from proofs_check.experiments.ntk_width import ntk_width
 from proofs_check.experiments.rank_spectrum import rank_spectrum
 from proofs_check.experiments.training_curves import training_curves
+from proofs_check.experiments.zero_decay_phase import zero_decay_phase
 
 Experiment = Callable[[str, int, str], dict[str, Any]]
 
 EXPERIMENTS: Mapping[str, Experiment] = {
     "landscape_phase": landscape_phase,
+    "zero_decay_phase": zero_decay_phase,
     "frontier": frontier,
     "training_curves": training_curves,
+    "few_shot": few_shot,
     "rank_spectrum": rank_spectrum,
     "ntk_width": ntk_width,
     "generalisation": generalisation,

@@ -1,7 +1,22 @@
-"""Data sets by name: embedded real data from scikit-learn, and image sets that are found on this machine or fetched."""
+"""Data sets by name: real data from scikit-learn, images found on this machine or fetched, sentences found on it."""
 
-from sims.data.catalogue import CATALOGUE, find, get, load, status, verify
-from sims.data.dataset import Data, DataFile, DataSet
+from sims.data.catalogue import CATALOGUE, find, get, load, load_text, status, verify
+from sims.data.dataset import Data, DataFile, DataSet, TextData
 from sims.data.samples import few_shot
+from sims.data.text import few_shot_text
 
-__all__ = ["CATALOGUE", "Data", "DataFile", "DataSet", "few_shot", "find", "get", "load", "status", "verify"]
+__all__ = [
+    "CATALOGUE",
+    "Data",
+    "DataFile",
+    "DataSet",
+    "TextData",
+    "few_shot",
+    "few_shot_text",
+    "find",
+    "get",
+    "load",
+    "load_text",
+    "status",
+    "verify",
+]

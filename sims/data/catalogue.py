@@ -1,15 +1,16 @@
-"""The registry of data sets, and the five things one does with a name: load, status, verify, get, find."""
+"""The registry of data sets, and the things one does with a name: load, load_text, status, verify, get, find."""
 
 from pathlib import Path
 
-from sims.data.dataset import Data, DataSet
+from sims.data.dataset import Data, DataSet, RawText, TextData
 from sims.data.embedded import EMBEDDED
 from sims.data.fetched import FETCHED
 from sims.data.files import FileState, contents, file_state, locate
 from sims.data.samples import prepare
+from sims.data.text import TEXT, prepare_text
 from sims.errors import BadInput
 
-CATALOGUE: dict[str, DataSet] = {data_set.name: data_set for data_set in (*EMBEDDED, *FETCHED)}
+CATALOGUE: dict[str, DataSet] = {data_set.name: data_set for data_set in (*EMBEDDED, *TEXT, *FETCHED)}
 
 
 def find(name: str) -> DataSet:
@@ -27,10 +28,32 @@ def load(name: str, *, seed: int = 0, samples: int | None = None, split: float =
     """Return the data set's training and test part; see `prepare` for the shuffle, the split and the scales.
 
     Raises:
-        BadInput: unknown name, a file that is missing or has another sha256, or an option out of range.
+        BadInput: unknown name, sentences instead of vectors, a file that is missing or has another sha256, or an option
+            out of range.
     """
     data_set = find(name)
-    return prepare(data_set, data_set.loader(contents(data_set)), seed=seed, samples=samples, split=split)
+    if data_set.kind == "text":
+        raise BadInput(
+            f"{name} holds sentences, not vectors, and only NTK-FEWSHOT reads them: use the embedded 'digits'"
+        )
+    raw = data_set.loader(contents(data_set))
+    assert not isinstance(raw, RawText)
+    return prepare(data_set, raw, seed=seed, samples=samples, split=split)
+
+
+def load_text(name: str, *, seed: int = 0) -> TextData:
+    """Return the sentences and labels of a text data set, the training part shuffled by the seed.
+
+    Raises:
+        BadInput: unknown name, vectors instead of sentences, a file that is missing or has another sha256.
+    """
+    data_set = find(name)
+    if data_set.kind != "text":
+        texts = ", ".join(s.name for s in CATALOGUE.values() if s.kind == "text")
+        raise BadInput(f"{name} holds vectors, not sentences: expected one of {texts}")
+    raw = data_set.loader(contents(data_set))
+    assert isinstance(raw, RawText)
+    return prepare_text(data_set, raw, seed=seed)
 
 
 def status(name: str) -> str:

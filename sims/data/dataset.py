@@ -32,19 +32,29 @@ class Raw:
 
 
 @dataclass(frozen=True)
+class RawText:
+    """Sentences as stored, with integer labels from 0."""
+
+    sentences: tuple[str, ...]
+    y: Int[np.ndarray, " n"]
+    sentences_test: tuple[str, ...]
+    y_test: Int[np.ndarray, " m"]
+
+
+@dataclass(frozen=True)
 class DataSet:
     """Description of one data set; ``loader`` turns the contents of its files (by file name) into raw arrays.
 
-    ``source`` is the official page, ``mirrors`` are the folders (URLs) that files come from, tried in order. What
-    makes a file the right one is its sha256, not where it comes from.
+    ``source`` is the official page, ``mirrors`` are the folders (URLs) that files come from, tried in order; without
+    mirrors the files are only looked for. What makes a file the right one is its sha256, not where it comes from.
     """
 
     name: str
     title: str
-    kind: Literal["classification", "regression"]
+    kind: Literal["classification", "regression", "text"]
     licence: str
     source: str
-    loader: Callable[[Mapping[str, bytes]], Raw]
+    loader: Callable[[Mapping[str, bytes]], Raw | RawText]
     files: tuple[DataFile, ...] = ()
     mirrors: tuple[str, ...] = ()
 
@@ -68,4 +78,16 @@ class Data:
     y_train: Int[np.ndarray, " n"] | Float[np.ndarray, "n 1"]
     x_test: Float[np.ndarray, "m d"]
     y_test: Int[np.ndarray, " m"] | Float[np.ndarray, "m 1"]
+    classes: int
+
+
+@dataclass(frozen=True)
+class TextData:
+    """Training and test sentences; labels are 0..classes-1."""
+
+    name: str
+    train: tuple[str, ...]
+    y_train: Int[np.ndarray, " n"]
+    test: tuple[str, ...]
+    y_test: Int[np.ndarray, " m"]
     classes: int

@@ -84,8 +84,13 @@ def fetch(data_set: DataSet, file: DataFile) -> Path:
     """Return the path of a file in the cache after fetching it from the first mirror that answers.
 
     Raises:
-        BadInput: no mirror answers, or the cache cannot be written.
+        BadInput: there is no mirror, none answers, or the cache cannot be written.
     """
+    if not data_set.mirrors:
+        raise BadInput(
+            f"{data_set.name} is not on this machine and is not fetched by this program (source: {data_set.source}): "
+            f"set {VARIABLE} to a folder that holds {data_set.folder}/{file.filename}, or use the embedded 'digits'"
+        )
     folder = cache_folder() / data_set.folder
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -94,7 +99,7 @@ def fetch(data_set: DataSet, file: DataFile) -> Path:
             f"cache folder {folder} cannot be made ({error.strerror}): "
             f"make it writable, or set {VARIABLE} to a folder that holds {data_set.folder}/{file.filename}"
         ) from error
-    reason = "it has no mirror"
+    reason = ""
     for mirror in data_set.mirrors:
         try:
             download(mirror + file.filename, file, folder)

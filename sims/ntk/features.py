@@ -14,6 +14,7 @@ from jaxtyping import Float
 
 Array = Any
 _log = logging.getLogger(__name__)
+_ROWS = 32  # of every feature matrix, multiplied out at a time by the Gram matrix
 
 
 class TangentFeatures(eqx.Module):
@@ -203,8 +204,9 @@ class FactoredFeatures(TangentFeatures):
 
     def adjoint(self, residual: Float[Array, "n k"]) -> Float[Array, "d_out d_in"]:
         """Return sum_ik residual_ik G_ik as one matrix product over samples and positions."""
-        weighted = (residual[:, :, None, None] * self.signal).sum(axis=1)
-        return weighted.reshape(-1, self.d_out).T @ self.activation.reshape(-1, self.d_in)
+        n, k, t, d = self.signal.shape
+        weighted = residual[:, None, :] @ self.signal.reshape(n, k, t * d)
+        return weighted.reshape(n * t, d).T @ self.activation.reshape(n * t, self.d_in)
 
     def project_input(self, a: Float[Array, "r d_in"]) -> "FactoredFeatures":
         """Return the features G_ik a^T, still factored."""
@@ -224,14 +226,20 @@ class FactoredFeatures(TangentFeatures):
             signals = self.signal.reshape(n * k, -1) @ other.signal.reshape(n2 * k2, -1).T
             inputs = self.activation.reshape(n, -1) @ other.activation.reshape(n2, -1).T
             return signals.reshape(n, k, n2, k2) * inputs[:, None, :, None]
-        xp = self._xp
-        inputs = xp.einsum("ntd,msd->ntms", self.activation, other.activation)
-        # one sample of the left side at a time keeps the products over (t, t') small
-        rows = [
-            xp.einsum("ktmls,tms->kml", xp.einsum("ktd,mlsd->ktmls", s, other.signal), a)
-            for s, a in zip(self.signal, inputs)
-        ]
-        return xp.stack(rows)
+        # with positions, some rows of every G at a time are multiplied out: t^2 inner products would cost more
+        size, size2 = n * k, n2 * k2
+        total = self._xp.zeros((size, size2), dtype=self.signal.dtype)
+        for start in range(0, self.d_out, _ROWS):
+            mine, theirs = self._rows(start), other._rows(start)
+            total = total + mine.reshape(size, -1) @ theirs.reshape(size2, -1).T
+        return total.reshape(n, k, n2, k2)
+
+    def _rows(self, start: int) -> Float[Array, "n k b d_in"]:
+        """Return rows start to start + ``_ROWS`` of every G_ik."""
+        n, k, t, _ = self.signal.shape
+        part = self._xp.swapaxes(self.signal[..., start : start + _ROWS], 2, 3)
+        rows = part.shape[2]
+        return (part.reshape(n, k * rows, t) @ self.activation).reshape(n, k, rows, self.d_in)
 
     def factor_gram(
         self, u: Float[Array, "d_out r"], v: Float[Array, "d_in r"], metric: Float[Array, "d d"]
@@ -258,7 +266,7 @@ class FactoredFeatures(TangentFeatures):
     def dense(self) -> Float[Array, "n k d_out d_in"]:
         """Return the dense tensor; its size is logged first."""
         self._announce(self.signal.dtype.itemsize)
-        return self._xp.einsum("nkti,ntj->nkij", self.signal, self.activation)
+        return self._xp.swapaxes(self.signal, 2, 3) @ self.activation[:, None]
 
 
 def _metric_gram(

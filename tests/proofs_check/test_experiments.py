@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 
 from proofs_check.experiments import EXPERIMENTS
-from proofs_check.experiments.landscape_phase import OUTCOMES, SETTINGS, resized
+from proofs_check.experiments._cells import OUTCOMES, SETTINGS
+from proofs_check.experiments.landscape_phase import resized
 from proofs_check.experiments.rank_spectrum import degenerate_problem
 from sims.errors import BadInput
 from tests.tolerances import EMPIRICAL_RATE, REDUCTION_DRIFT, SOLVER_GAP, SPURIOUS_GAP

@@ -1,0 +1,109 @@
+"""Records of a machine with an accelerator: python -m proofs_check.gpu_records --out DIR [--small].
+
+Three parts, each with a record of its own in DIR, written when the part ends, so that a failure loses no other:
+``gpu_entk`` (empirical NTK of an MLP against torch.func), ``gpu_census`` (landscape search, certified points a
+minute) and ``gpu_transformer`` (features and kernel of a transformer encoder). It needs jax, equinox, jaxtyping, numpy
+and scipy; torch is used where it is installed. No network; under ten minutes on one H200; ``--small`` runs on a CPU.
+"""
+
+import argparse
+import json
+import os
+import platform
+import sys
+import time
+from collections.abc import Callable, Mapping, Sequence
+from datetime import UTC, datetime
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+# torch and JAX share the accelerator's memory: neither may reserve it all (read when JAX starts)
+os.environ.setdefault("XLA_PYTHON_CLIENT_PREALLOCATE", "false")
+
+import jax
+
+from proofs_check import gpu_parts
+
+PARTS: Mapping[str, Callable[..., dict[str, Any]]] = {
+    "gpu_entk": gpu_parts.entk_table,
+    "gpu_census": gpu_parts.landscape_census,
+    "gpu_transformer": gpu_parts.transformer_features,
+}
+_DTYPES = {"gpu_entk": "float32, float64", "gpu_census": "float64", "gpu_transformer": "float32, float64"}
+_LIBRARIES = ("jax", "jaxlib", "numpy", "scipy", "equinox", "torch")
+
+
+def surroundings(name: str) -> dict[str, Any]:
+    """Return device, dtype, versions and time for the record of a part."""
+    versions = {}
+    for library in _LIBRARIES:
+        try:
+            versions[library] = version(library)
+        except PackageNotFoundError:
+            continue
+    device = jax.devices()[0]
+    return {
+        "device": f"{device.platform}: {device.device_kind}",
+        "dtype": _DTYPES[name],
+        "versions": versions,
+        "python": platform.python_version(),
+        "cpus": os.cpu_count(),
+        "time": datetime.now(UTC).isoformat(timespec="seconds"),
+    }
+
+
+def write(path: Path, record: Mapping[str, Any]) -> None:
+    """Write JSON so that a reader sees the old file or the new one, never a part.
+
+    Not `sims.records`: that needs pydantic, which a machine lent without a network may lack.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        with temporary.open("x") as file:
+            json.dump(record, file, sort_keys=True, indent=1, allow_nan=False)
+            file.write("\n")
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(temporary, path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def run_part(name: str, out: Path, *, small: bool, seed: int) -> bool:
+    """Run one part and write its record, with ``error`` in its result if the part failed; return if it worked."""
+    begin = time.perf_counter()
+    try:
+        result = PARTS[name](small=small, seed=seed)
+    except Exception as error:
+        result = {"error": f"{type(error).__name__}: {error}"}
+    result["seconds_in_all"] = time.perf_counter() - begin
+    config = {"part": name, "small": small, "seed": seed}
+    record = {"experiment": name, "config": config, "result": result, "environment": surroundings(name)}
+    write(out / f"{name}.json", record)
+    said = result.get("error") or result.get("skipped") or "; ".join(result.get("notes", ())) or "done"
+    sys.stderr.write(f"{name}: {said} ({result['seconds_in_all']:.1f} s)\n")
+    return "error" not in result
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Return 0; 1 when a part failed (its record says why); 2 when the folder cannot be written."""
+    parser = argparse.ArgumentParser(prog="python -m proofs_check.gpu_records", description=__doc__)
+    parser.add_argument("--out", type=Path, required=True, help="folder for the records")
+    parser.add_argument("--small", action="store_true", help="a size for any CPU, to see that everything runs")
+    parser.add_argument("--part", action="append", choices=tuple(PARTS), help="run this part only (may be repeated)")
+    parser.add_argument("--seed", type=int, default=0)
+    chosen = parser.parse_args(arguments)
+    try:
+        worked = [
+            run_part(name, chosen.out, small=chosen.small, seed=chosen.seed) for name in chosen.part or tuple(PARTS)
+        ]
+    except OSError as error:
+        sys.stderr.write(f"folder {chosen.out} cannot be written ({error.strerror or error}): choose another folder\n")
+        return 2
+    return 0 if all(worked) else 1
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

@@ -1,0 +1,58 @@
+"""Where first-order runs end: the last iterates are polished to second-order points and certified from the data."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from jaxtyping import Float
+
+from proofs_check.certificates import critical_point
+from proofs_check.evidence import Measurement, Relation
+from proofs_check.instances import Instance
+from sims.landscape.first_order import train
+from sims.landscape.search import find_stationary_points
+
+
+@dataclass(frozen=True)
+class Ends:
+    """Numbers of runs whose end is certified global, certified spurious, or not certified."""
+
+    found_global: int
+    spurious: int
+    undecided: int
+
+    @property
+    def runs(self) -> int:
+        """Number of runs."""
+        return self.found_global + self.spurious + self.undecided
+
+    @property
+    def trapped(self) -> float:
+        """Share of runs with a certified spurious end."""
+        return self.spurious / self.runs
+
+    @property
+    def escaped(self) -> float:
+        """Share of runs with a certified global end."""
+        return self.found_global / self.runs
+
+    def share(self, name: str, measured: float, relation: Relation, predicted: float, where: str) -> Measurement:
+        """Return a share beside its prediction; untrusted when a run is not certified."""
+        return Measurement(name, measured, predicted, relation, 0.0, where, trusted=self.undecided == 0)
+
+
+def ends_at(instance: Instance, points: Float[np.ndarray, "b d r"]) -> Ends:
+    """Return what the second-order points are that damped Newton steps reach from these points."""
+    m, problem = instance.landscape.d_out, instance.problem
+    found = find_stationary_points(instance.landscape, points)
+    words = [
+        critical_point(problem, q[:m], q[m:], instance.lam).kind if accepted else "inconclusive"
+        for q, accepted in zip(found.q, found.accepted, strict=True)
+    ]
+    good, bad = words.count("global_minimum"), sum(word.startswith("spurious") for word in words)
+    return Ends(good, bad, len(words) - good - bad)
+
+
+def ends_of_training(instance: Instance, starts: Float[np.ndarray, "b d r"], **training: Any) -> Ends:
+    """Return where runs of `sims.landscape.first_order.train` with these settings end."""
+    return ends_at(instance, train(instance.landscape, starts, **training).q)

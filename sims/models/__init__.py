@@ -1,0 +1,1 @@
+"""Frozen networks with adaptable linear maps: random ones drawn from a key, and BERT-family checkpoints."""
