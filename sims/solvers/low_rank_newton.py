@@ -58,10 +58,16 @@ class _Layer:
         self.lam = lam
         self.grad = np.concatenate([gradient @ v + lam * u, gradient.T @ u + lam * v])
 
-    def metric(self, damping: float) -> Float[Array, "d d"]:
-        """Return |S|^{-1} with the damping added: eigenvalues lam + sigma, |lam - sigma| and lam of S."""
+    def metric(self, damping: float, *, signed: bool = False) -> Float[Array, "d d"]:
+        """Return |S|^{-1} with the damping added: eigenvalues lam + sigma, |lam - sigma| and lam of S.
+
+        ``signed`` keeps the sign of lam - sigma (its modulus at least the damping): the exact Newton step then.
+        """
         sigma, rest = self.sigma, self.lam + damping
-        minus = np.abs(self.lam - sigma) + damping
+        difference = self.lam - sigma
+        minus = np.abs(difference) + damping
+        if signed:
+            minus = np.where(difference < -damping, difference, minus)
         product = (rest + sigma) * minus
         below = sigma < self.lam
         safe = np.where(sigma > 0, sigma, 1.0)
@@ -111,13 +117,20 @@ def minimise_factors(
         for _ in range(12):
             step, decrease = _newton_step(problem, layers, factors, half, damping)
             if decrease <= 1e-13 * max(1.0, abs(value)):
+                step, _ = _newton_step(problem, layers, factors, half, damping, signed=True)
                 # below rounding of the objective only the gradient can judge
                 length, trial = 1.0, [(u + du, v + dv) for (u, v), (du, dv) in zip(factors, step)]
-                if _gradient_norm(problem, trial, lam) >= 0.5 * norm:
+                if _gradient_norm(problem, trial, lam) >= 0.9 * norm:
                     break  # rounding: no damping will help
                 accepted = True
             else:
                 length, trial_value = _line_search(problem, factors, step, predictions, lam)
+                if decrease <= 1e-4 * abs(value) and max(layer.sigma[-1] for layer in layers) > (1.0 + 1e-3) * lam:
+                    # near a point that is not global |S| is not the curvature: the exact step converges fast
+                    exact, _ = _newton_step(problem, layers, factors, half, damping, signed=True)
+                    exact_length, exact_value = _line_search(problem, factors, exact, predictions, lam)
+                    if exact_value < trial_value:
+                        step, length, trial_value = exact, exact_length, exact_value
                 trial = [(u + length * du, v + length * dv) for (u, v), (du, dv) in zip(factors, step)]
                 accepted = value - trial_value >= 1e-4 * length * decrease
             if accepted:
@@ -189,11 +202,17 @@ def _prediction_change(problem: ConvexProblem, factors: Factors, step: Factors) 
 
 
 def _newton_step(
-    problem: ConvexProblem, layers: Sequence[_Layer], factors: Factors, half: Float[Array, "n k k"], damping: float
+    problem: ConvexProblem,
+    layers: Sequence[_Layer],
+    factors: Factors,
+    half: Float[Array, "n k k"],
+    damping: float,
+    *,
+    signed: bool = False,
 ) -> tuple[Factors, float]:
-    """Return the minimiser of the damped quadratic model and the decrease it predicts."""
+    """Return the minimiser of the damped quadratic model (its critical point if ``signed``) and its decrease."""
     n, k = problem.n, problem.k
-    metrics = [layer.metric(damping) for layer in layers]
+    metrics = [layer.metric(damping, signed=signed) for layer in layers]
     gram = sum(f.factor_gram(u, v, w) for f, (u, v), w in zip(problem.layers, factors, metrics))
     # R gram R^T with the block-diagonal half curvature R
     rows = (half @ gram.reshape(n, k, n * k)).reshape(n * k, n, k)
