@@ -109,10 +109,10 @@ _SPECS = (
         "fails_loudly",
         "Small starts end at the low-rank minimum, large ones end elsewhere, with larger norm",
         "LoRA on the middle layer of a random frozen tanh network (not linearised), cross-entropy with weight decay. "
-        "(a) Strong convexity α and smoothness β around X*, sampled over X of rank at most r: an upper estimate of α, a "
-        "lower one of β (lines: samples of all smaller ranks included). 2α is far below β; a trend with r, as in the paper's "
-        "larger networks, does not show. Sampling finds α > 0, but a spurious second-order point of lower rank inside the "
-        "ball, reached by large starts, proves that α is negative (dashed). "
+        "(a) Strong convexity α and smoothness β around X*, sampled over X of rank at most r: an upper estimate of α, "
+        "a lower one of β (lines: samples of all smaller ranks included). 2α is far below β; a trend with r, as in the "
+        "paper's larger networks, does not show. Sampling finds α > 0, but a spurious second-order point of lower rank "
+        "inside the ball, reached by large starts, proves that α is negative (dashed). "
         "(b, c) End points of Adam. From B = 0 every run ends at X*. Large starts stopped early have full LoRA rank, "
         "many times the norm and low test accuracy; run to convergence, weight decay brings most to spurious "
         "second-order points of a slightly larger norm.",
@@ -133,8 +133,8 @@ _SPECS = (
         "kernel_concentration",
         "The kernel of B-only training concentrates like one over the root of the rank",
         "Relative distance between the LoRA kernel with a random frozen A (entries of variance 1/r) and the full "
-        "kernel of the layer, tangent features of a random frozen network. Large markers: root mean square over draws of A, "
-        "small ones: single draws, dashed: the closed form of the root mean square.",
+        "kernel of the layer, tangent features of a random frozen network. Large markers: root mean square over draws "
+        "of A, small ones: single draws, dashed: the closed form of the root mean square.",
         "kernel_concentration",
         draw_kernel_concentration,
     ),
