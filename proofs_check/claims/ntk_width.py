@@ -12,8 +12,8 @@ _CURVATURE = 0.05  # the next order, 1/width, bends the log-log line over a fini
 
 def _measure(level: Level, seed: int, data: str, parametrisation: str) -> Evidence:
     sample = few_shot(load(data, seed=seed), samples=10, classes=(0, 1), seed=seed)
-    widths = by_level(level, (32, 128, 512), (32, 64, 128, 256, 512, 1024), (32, 64, 128, 256, 512, 1024, 2048))
-    seeds = tuple(range(seed, seed + by_level(level, 100, 200, 400)))
+    widths = by_level(level, (32, 128, 256), (32, 64, 128, 256, 512, 1024), (32, 64, 128, 256, 512, 1024, 2048))
+    seeds = tuple(range(seed, seed + by_level(level, 60, 200, 400)))
     measurements = []
     for activation, depth in by_level(
         level, (("relu", 3),), (("relu", 3), ("gelu", 3)), (("relu", 3), ("gelu", 3), ("relu", 5))

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 from cyclopts import Parameter
 
 from proofs_check.commands import _gallery, _options, _output
-from proofs_check.commands.verify import check_data, executor, selected
+from proofs_check.commands.verify import check_data, executor, processes, selected
 
 
 def report(
@@ -36,7 +36,7 @@ def report(
     data
         Data set of the instances on real features, as `lora-theory data` lists them.
     workers
-        Processes of this machine that share the claims.
+        Processes of this machine that share the claims and experiments; by default one a core.
     fresh
         Compute everything again, whatever the records hold.
     """
@@ -52,9 +52,11 @@ def report(
     run = Run(out, level, seed, data, fresh)
     experiments = list(dict.fromkeys(spec.experiment for spec in gallery.figures.values()))
     with _output.Answer(None).working(), _output.progress(len(idents) + len(experiments), "step") as bar:
-        with executor(workers) as pool:
+        with executor(processes(workers, len(idents))) as pool:
             rows = run.claims(idents, pool, bar)
-        with executor(workers if experiments else None) as pool:  # its own, in case a claim has broken the other
+        with executor(
+            processes(workers, 4 * len(experiments))
+        ) as pool:  # its own, in case a claim has broken the other
             records, failures = run.experiments(experiments, pool, bar)
     figures = []
     for spec in gallery.figures.values():

@@ -1,5 +1,6 @@
 """`lora-theory verify`: run claims and print the ledger."""
 
+import os
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Executor
 from contextlib import contextmanager
@@ -11,6 +12,8 @@ from proofs_check.commands import _options, _output
 
 if TYPE_CHECKING:
     from proofs_check.registry import Claim
+
+_TASKS_A_PROCESS = 3  # fewer do not pay for starting an interpreter and JAX
 
 
 def verify(
@@ -40,7 +43,7 @@ def verify(
     data
         Data set of the instances on real features, as `lora-theory data` lists them.
     workers
-        Processes of this machine that share the claims.
+        Processes of this machine that share the claims; by default one a core, or none for a few claims.
     scheduler
         Address HOST:PORT of a dask scheduler that runs the claims.
     json
@@ -54,7 +57,8 @@ def verify(
     check_data(data)
     rows: dict[str, dict[str, Any]] = {}
     try:
-        with answer.working(), executor(workers, scheduler) as pool, _output.progress(len(idents), "claim") as bar:
+        shared = processes(workers, len(idents)) if scheduler is None else workers
+        with answer.working(), executor(shared, scheduler) as pool, _output.progress(len(idents), "claim") as bar:
 
             def finished(row: dict[str, Any]) -> None:
                 rows[row["id"]] = row
@@ -90,6 +94,19 @@ def check_data(name: str) -> None:
     from sims.data import catalogue
 
     catalogue.get(name)
+
+
+def processes(workers: int | None, tasks: int) -> int:
+    """Return how many processes to use: what was asked for, else one a core where the work pays for starting them.
+
+    LORA_THEORY_WORKERS sets another default.
+    """
+    if workers is not None:
+        return workers
+    default = os.environ.get("LORA_THEORY_WORKERS", "")
+    if default.isdigit() and int(default) > 0:
+        return int(default)
+    return min(os.cpu_count() or 1, tasks // _TASKS_A_PROCESS)
 
 
 @contextmanager

@@ -11,6 +11,12 @@ from proofs_check.commands import _gallery
 from tests.proofs_check import fake_claims
 
 
+@pytest.fixture(autouse=True)
+def in_this_process(monkeypatch):
+    """Run claims in this process unless a test asks for workers: fakes do not exist elsewhere."""
+    monkeypatch.setenv("LORA_THEORY_WORKERS", "1")
+
+
 @pytest.fixture
 def claims(monkeypatch):
     """Return a function that puts fake claims in place of the registered ones; it has put in three good ones."""
