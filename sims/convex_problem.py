@@ -85,16 +85,26 @@ class ConvexProblem:
         z = self.loss.gradient(predictions, self.y) / self.n
         return [layer.adjoint(z) for layer in self.layers]
 
-    def report(
-        self, deltas: Deltas, lam: float, predictions: Float[Array, "n k"] | None = None
-    ) -> convex_lora.OptimalityReport:
-        """Return primal, feasible dual, gap and KKT residuals at deltas, recomputed from scratch.
-
-        ``predictions`` at these deltas may be passed in where factors give them cheaper.
-        """
-        predictions = self.predictions(deltas) if predictions is None else predictions
+    def report(self, deltas: Deltas, lam: float) -> convex_lora.OptimalityReport:
+        """Return primal, feasible dual, gap and KKT residuals at deltas, recomputed from scratch."""
+        predictions = self.predictions(deltas)
         gradients = self.data_gradients(predictions)
         return convex_lora.optimality_report(self.loss, predictions, self.f0, self.y, gradients, deltas, lam)
+
+    def report_at_factors(self, factors: Sequence[tuple[Array, Array]], lam: float) -> convex_lora.OptimalityReport:
+        """Return the same at deltas u v^T, with predictions and nuclear norms from the factors: cheaper at low rank."""
+        predictions = self.predictions_low_rank(factors)
+        cores = [np.linalg.qr(u)[1] @ np.linalg.qr(v)[1].T for u, v in factors]
+        return convex_lora.optimality_report(
+            self.loss,
+            predictions,
+            self.f0,
+            self.y,
+            self.data_gradients(predictions),
+            [u @ v.T for u, v in factors],
+            lam,
+            [convex_lora.nuclear_norm(core) if core.size else 0.0 for core in cores],
+        )
 
     def lambda_max(self) -> float:
         """Return the smallest lam at which delta = 0 is optimal."""

@@ -96,13 +96,15 @@ def optimality_report(
     gradients: Sequence[Float[Array, "..."]],
     deltas: Sequence[Float[Array, "..."]],
     lam: float,
+    nuclear_norms: Sequence[float] | None = None,
 ) -> OptimalityReport:
     """Return primal, feasible dual, ||gradient||_op / lam and the alignment residual of KKT.
 
     ``gradients`` are the data term's gradients at ``deltas``, layer by layer. Optimal iff the ratio is <= 1 and
-    alignment = sum_l <gradient_l, delta_l> + lam ||delta_l||_* is 0. Kind: exact for lam > 0.
+    alignment = sum_l <gradient_l, delta_l> + lam ||delta_l||_* is 0. ``nuclear_norms`` may be given where factors make
+    them cheap. Kind: exact for lam > 0.
     """
-    nuclear = [nuclear_norm(d) for d in deltas]
+    nuclear = [nuclear_norm(d) for d in deltas] if nuclear_norms is None else list(nuclear_norms)
     tops = [spectral_norm(g) for g in gradients]
     dual = loss.gradient(predictions, y)
     aligned = sum(float((g * d).sum()) + lam * s for g, d, s in zip(gradients, deltas, nuclear))

@@ -37,7 +37,7 @@ def solve_nuclear_norm(
     best = np.inf
     status = Status.MAX_STEPS
     for rounds in range(max_rounds):
-        report = problem.report([u @ v.T for u, v in factors], lam, problem.predictions_low_rank(factors))
+        report = problem.report_at_factors(factors, lam)
         # close to lambda_max the gap is of second order in the gradient's excess over lam: ask for both
         certified = report.relative_gap <= 0.1 * tol and report.spectral_norm_ratio <= 1.0 + _EXCESS
         if certified or (report.relative_gap <= tol and report.primal >= best):
@@ -51,7 +51,8 @@ def solve_nuclear_norm(
         result = minimise_factors(problem, grown, lam, max_steps=max_steps)
         newton_steps += result.steps
         factors = [rebalanced(u, v, tolerance=_DROP) for u, v in result.factors]
-    report = problem.report([u @ v.T for u, v in factors], lam, problem.predictions_low_rank(factors))
+    else:
+        report = problem.report_at_factors(factors, lam)
     if report.relative_gap <= tol:
         status = Status.OPTIMAL
     stats: dict[str, Any] = {
