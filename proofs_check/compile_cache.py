@@ -23,5 +23,6 @@ def enable() -> Path | None:
     if not os.access(folder, os.W_OK):
         return None
     jax.config.update("jax_compilation_cache_dir", str(folder))
-    jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.2)
+    # small programs too: a claim has dozens of them, 20 ms each, and reading one back takes 2
+    jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.0)
     return folder

@@ -54,17 +54,11 @@ def report(
     with _output.Answer(None).working(), _output.progress(len(idents) + len(experiments), "step") as bar:
         with executor(processes(workers, len(idents))) as pool:
             rows = run.claims(idents, pool, bar)
-        with executor(
-            processes(workers, 4 * len(experiments))
-        ) as pool:  # its own, in case a claim has broken the other
+        with executor(processes(workers, 4 * len(experiments))) as pool:  # its own: a claim may have broken the other
             records, failures = run.experiments(experiments, pool, bar)
-    figures = []
-    for spec in gallery.figures.values():
-        if spec.experiment in records:
-            try:
-                figures.append(_gallery.draw(spec, records[spec.experiment], out / "figures"))
-            except Exception as error:
-                failures.append(f"figure {spec.name}: {type(error).__name__}: {error}")
+            figures = run.figures(
+                [spec for spec in gallery.figures.values() if spec.experiment in records], records, pool, failures
+            )
     _output.write(out / "ledger.json", to_json(rows))
     write_report(out, rows, figures, environment(), level=level, seed=seed)
     print(table(rows, _output.width()))
@@ -141,6 +135,22 @@ class Run:
                 failures.append(f"experiment {name}: {one_line(error)}")
             bar.update()
         return found, failures
+
+    def figures(
+        self, specs: list[Any], records: Mapping[str, Mapping[str, Any]], pool: Executor | None, failures: list[str]
+    ) -> list[dict[str, Any]]:
+        """Return what `_gallery.draw` says of each figure; one line goes to ``failures`` for each that failed."""
+        folder = self.folder.parent / "figures"
+        futures = [pool.submit(_gallery.draw, s, records[s.experiment], folder) for s in specs] if pool else []
+        drawn = []
+        for position, spec in enumerate(specs):
+            try:
+                drawn.append(
+                    futures[position].result() if futures else _gallery.draw(spec, records[spec.experiment], folder)
+                )
+            except Exception as error:
+                failures.append(f"figure {spec.name}: {type(error).__name__}: {error}")
+        return drawn
 
     def _config(self, ident: str) -> dict[str, Any]:
         return {"claim": ident} | self.settings

@@ -1,16 +1,25 @@
 """Real data that come with scikit-learn: they work on any machine, without a network."""
 
 from collections.abc import Callable, Mapping
+from functools import cache
 from importlib import import_module
+from typing import Any
 
 from sims.data.dataset import DataSet, Raw
 
 
+@cache
+def _tables(loader: str) -> tuple[Any, Any]:
+    """Return inputs and labels of a data set of scikit-learn, parsed once a process."""
+    # Imported late: scikit-learn takes a second, and most commands need no data.
+    x, y = getattr(import_module("sklearn.datasets"), loader)(return_X_y=True)
+    return x, y
+
+
 def _sklearn(loader: str, *, maximum: float | None = None) -> Callable[[Mapping[str, bytes]], Raw]:
     def load(contents: Mapping[str, bytes]) -> Raw:  # noqa: ARG001 (embedded sets have no files)
-        # Imported late: scikit-learn takes a second, and most commands need no data.
-        x, y = getattr(import_module("sklearn.datasets"), loader)(return_X_y=True)
-        return Raw(x=x, y=y, maximum=maximum)
+        x, y = _tables(loader)
+        return Raw(x=x.copy(), y=y.copy(), maximum=maximum)
 
     return load
 
