@@ -24,6 +24,8 @@ _EXAMPLES = {
     "claims": "lora-theory claims --paper ntk",
     "solve": "lora-theory solve problem.npz --lam 0.02 --out solution.npz",
     "certify": "lora-theory certify problem.npz solution.npz --lam 1/9 --exact",
+    "bound": "lora-theory bound --adapter b-only --layers '768x768*12' --rank 8 --bits 4 --samples 60000",
+    "train": "lora-theory train --benchmark digits-mlp --adapter b-only --rank 8 --seeds 0:3 --records runs",
     "figures": "lora-theory figures --list",
     "info": "lora-theory info --json -",
 }
@@ -37,7 +39,7 @@ def application() -> "App":
     """Return the command line; nothing heavy is imported before a command runs."""
     from cyclopts import App
 
-    from proofs_check.commands import certify, claims, data, figures, info, report, solve, verify
+    from proofs_check.commands import bound, certify, claims, data, figures, info, report, solve, train, verify
 
     app = App(
         name=NAME,
@@ -46,7 +48,17 @@ def application() -> "App":
         result_action="return_value",
         suppress_keyboard_interrupt=False,
     )
-    functions = (report.report, verify.verify, claims.claims, solve.solve, certify.certify, figures.figures, info.info)
+    functions = (
+        report.report,
+        verify.verify,
+        claims.claims,
+        solve.solve,
+        certify.certify,
+        bound.bound,
+        train.train,
+        figures.figures,
+        info.info,
+    )
     for function in functions:
         app.command(function, help_epilogue=f"Example: {_EXAMPLES[function.__name__]}")
     app.command(data.data)

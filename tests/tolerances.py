@@ -89,3 +89,32 @@ FLOAT32_KERNEL = 2.0**-14
 
 # Absolute: hidden states and logits (of size one) of a checkpoint against another implementation in float32.
 REFERENCE_OUTPUTS = 1e-4
+
+# In standard errors (of the draws themselves): a Monte-Carlo mean against its exact value.
+MONTE_CARLO = 5.0
+
+# Relative to T, the risk to be explained: closed forms of linear adapters, whose error grows with the conditions (up to
+# 1e3) of the covariance, of the metric and of the frozen factor.
+CLOSED_FORM = 1e-10
+
+# Absolute: half a unit of the last place of numbers that the specification prints with two decimals.
+TABLE_DIGITS = 5e-3
+
+# Absolute: half a unit of the last place of numbers that the specification prints with six decimals.
+SIX_DECIMALS = 5e-7
+
+# Absolute: half a unit of the last place of numbers that the specification prints with three decimals.
+THREE_DECIMALS = 5e-4
+
+# Absolute, of sqrt(2 I) where I may be zero: the square root of the rounding of an information.
+ROOT_OF_INFORMATION = 1e-7
+
+# Relative: the chi-squared limit of the plug-in information against its exact mean, in populated 2 x 2 tables.
+NULL_MEAN = 0.25
+
+# Absolute, in the log: deterministic equivalent of a mean captured part against its exact value, at ranks from 4 on and
+# variances that decay like a power, k^-2 at most (where it reaches 0.09; at rank 1 it would be 0.19, whatever d).
+DETERMINISTIC_EQUIVALENT = 0.1
+
+# p-value of a Kolmogorov-Smirnov test below which a law is refused: one seed in a hundred thousand by chance.
+KOLMOGOROV_SMIRNOV = 1e-5
