@@ -264,17 +264,29 @@ def test_relative_spread_of_the_captured_part_for_a_change_of_rank_one_is_that_o
 
 
 def test_one_spread_out_matrix_does_not_suffice_for_the_ratio_to_concentrate() -> None:
-    """One variance 45, 29 of 1/d, equal m_i: M M^T is spread out, Sigma Delta^T Delta Sigma has one direction."""
+    """Variances 45, 2018 times 1, 29 tiny ones, d = 2048, r = 4, equal risk on the first and the last 29 directions.
+
+    Effective rank 46 and Theta = 1.49, M M^T is spread out over 30 directions, but Sigma Delta^T Delta Sigma has one.
+    """
     d, r = 2048, 4
-    spectrum = np.zeros(d)
-    spectrum[0], spectrum[1:] = 45.0, 1e-9
-    spectrum[:30] = [45.0] + [1.0] * 29
-    assert concentration(np.eye(8), np.eye(8), 2) == (16.0, 16.0)
-    delta, sigma = np.diag(np.where(spectrum >= 1, 1 / np.sqrt(spectrum), 0.0)[:60]), np.diag(spectrum[:60])
+    spectrum, weights = np.ones(d), np.zeros(d)
+    spectrum[0], spectrum[-29:] = 45.0, 1e-6
+    weights[0] = weights[-29:] = 1.0
+    assert f"{spectrum.sum() / spectrum.max():.0f}" == "46"
+    assert f"{d * (spectrum @ weights) / (spectrum.sum() * weights.sum()):.2f}" == "1.49"
+    assert f"{spectral_theta_r(spectrum, weights, d, r):.2f}" == "1.37"
+    shown = weights > 0
+    delta, sigma = np.diag((1 / np.sqrt(spectrum))[shown]), np.diag(spectrum[shown])
     b_only, a_only = concentration(delta, sigma, r)
-    close(a_only, r * 30.0, CLOSED_FORM)
-    close(b_only, r * (45 + 29.0) ** 2 / (45.0**2 + 29.0), CLOSED_FORM)
-    assert b_only < 3 * r
+    close([b_only, a_only], [r, 30.0 * r], PRINTED_DIGITS)
+    fits = spectral_captured_fits(spectrum, weights, weights, r, 2000, seed=0)
+    slack = MONTE_CARLO * fits.log_ratio_error + DETERMINISTIC_EQUIVALENT
+    assert abs(fits.log_ratio - np.log(1.35)) <= slack
+    spreads = [x.std() / x.mean() for x in (fits.b_only, fits.a_only)]
+    assert spreads[0] > 4 * spreads[1]
+    wrong = (fits.b_only < fits.a_only).astype(float)
+    assert standard_errors(wrong, 1 / 3) > MONTE_CARLO
+    close(concentration(np.eye(8), np.eye(8), 2), [16.0, 16.0])
 
 
 @given(seed=seeds)

@@ -11,9 +11,9 @@ union bound gives, with budget c = b ln 2 + ln(1 / delta) nats, for all h simult
     Catoni      L <= (1 - exp(-C Lhat - c / n)) / (1 - e^-C)             any C > 0
 
 binomial <= kl <= Hoeffding, and kl is the smallest Catoni over all C: for coded predictors C may even be chosen with
-the sample, at no cost (for PAC-Bayes posteriors it has to be fixed before). All but the binomial hold for losses in [0, 1].
-Certificates of the one trained model; 1 or more is vacuous. Sources: Blumer et al. 1987; Langford 2005 (binomial and
-kl); Catoni 2007.
+the sample, at no cost (for PAC-Bayes posteriors it has to be fixed before). All but the binomial hold for losses in
+[0, 1]. Certificates of the one trained model; 1 or more is vacuous. Sources: Blumer et al. 1987; Langford 2005 (kl and
+binomial); Catoni 2007.
 """
 
 from math import inf, log

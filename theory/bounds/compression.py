@@ -25,7 +25,8 @@ def arithmetic_code_bits(symbols: int, entropy: float, levels: int) -> int:
     """Return ceil(k H) + 1 + levels (16 + ceil(log2(k + 1))): coded symbols, codebook and frequencies.
 
     k = ``symbols``, H their empirical entropy in bits a symbol. A frequency takes k + 1 values, 0 to k, which the
-    paper's ceil(log2 k) misses by one when k is a power of two. Kind: exact, for Shannon-Fano-Elias coding of the block.
+    paper's ceil(log2 k) misses by one when k is a power of two. Kind: exact, for Shannon-Fano-Elias coding of the
+    whole block.
 
     Raises:
         ValueError: fewer than 1 symbol or level, or an entropy outside 0 to log2 levels.

@@ -34,10 +34,11 @@ def tuned_parameters(adapter: str, shapes: Shapes, rank: int, head: int = 0) -> 
     """Return P, the tuned scalars of the adapter over layers of shapes (d_out, d_in), plus ``head``. Kind: exact.
 
     Per layer: full d_out d_in (``rank`` is not used), lora r (d_out + d_in), b-only r d_out, a-only r d_in. ``head``
-    counts everything else that is trained: classifier heads, biases, norms.
+    counts everything else that is trained: classifier heads, biases, norms. A frozen A of rank r keeps r inputs, so
+    b-only may have any rank up to d_in, also above d_out; a-only up to d_out; lora up to the shorter side.
 
     Raises:
-        ValueError: an unknown adapter, no layers, a side below 1, a rank below 1 or above a side, a negative head.
+        ValueError: an unknown adapter, no layers, a side below 1, a rank out of range, a negative head.
     """
     if adapter not in ADAPTERS:
         raise ValueError(f"adapter {adapter!r}: expected one of {', '.join(ADAPTERS)}")
@@ -50,10 +51,13 @@ def tuned_parameters(adapter: str, shapes: Shapes, rank: int, head: int = 0) -> 
         raise ValueError(f"head of {head} parameters: expected a number >= 0")
     if adapter == "full":
         return head + sum(d_out * d_in for d_out, d_in in shapes)
-    narrow = min(shapes, key=min)
-    if not 1 <= rank <= min(narrow):
+    limit, name = {"b-only": (lambda s: s[1], "d_in"), "a-only": (lambda s: s[0], "d_out")}.get(
+        adapter, (min, "the shorter side")
+    )
+    narrow = min(shapes, key=limit)
+    if not 1 <= rank <= limit(narrow):
         raise ValueError(
-            f"rank {rank}: expected 1 to {min(narrow)}, the shorter side of the layer {narrow[0]}x{narrow[1]}"
+            f"rank {rank}: expected 1 to {limit(narrow)}, {name} of the layer {narrow[0]}x{narrow[1]} for {adapter}"
         )
     rows = sum(d_out for d_out, _ in shapes) if adapter in ("lora", "b-only") else 0
     columns = sum(d_in for _, d_in in shapes) if adapter in ("lora", "a-only") else 0

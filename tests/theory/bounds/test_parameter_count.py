@@ -189,6 +189,12 @@ def test_printed_multipliers_and_the_rank_where_lora_is_no_smaller() -> None:
     assert pc.lora_beats_full_below(SQUARE) == 384.0
 
 
+def test_a_frozen_factor_may_have_more_rows_than_the_other_side() -> None:
+    """A head of 10 outputs: B alone at rank 64 is a map of 64 kept inputs, 0.2432 at 16 bits and 60,000 samples."""
+    assert f"{pc.adapter_bound('b-only', ((10, 512),), 64, 16, 60_000):.4f}" == "0.2432"
+    assert f"{pc.adapter_bound('b-only', ((10, 512),), 64, 4, 60_000):.4f}" == "0.1216"
+
+
 @given(bits=st.integers(1, 16), parameters=st.integers(1, 50), samples=st.integers(1, 1000))
 def test_entropy_of_the_uniform_code_gives_back_the_count(bits: int, parameters: int, samples: int) -> None:
     count = pc.mutual_information_bound(parameters, bits, samples)
@@ -206,6 +212,8 @@ def test_entropy_of_the_uniform_code_gives_back_the_count(bits: int, parameters:
             lambda: pc.tuned_parameters("lora", ((8, 8), (3, 9)), 4),
             "rank 4: expected 1 to 3, the shorter side of .* 3x9",
         ),
+        (lambda: pc.tuned_parameters("b-only", ((3, 9), (9, 3)), 4), "rank 4: expected 1 to 3, d_in of the layer 9x3"),
+        (lambda: pc.tuned_parameters("a-only", ((3, 9), (9, 3)), 4), "rank 4: expected 1 to 3, d_out of the layer 3x9"),
         (lambda: pc.tuned_parameters("b-only", SQUARE, 0), "rank 0"),
         (lambda: pc.tuned_parameters("a-only", SQUARE, 2, head=-1), "head of -1"),
         (lambda: pc.mutual_information_bound(5, 0, 10), "0 bits a parameter: expected at least 1"),
