@@ -86,6 +86,7 @@ IN_REDUCTION = "tests/sims/test_rank_reduction.py::test_an_optimum_is_reduced_to
 
 FACTORED = "sims.ntk.features:FactoredFeatures"
 NEWTON = "sims.solvers.low_rank_newton"
+CURVATURE = "sims.solvers.curvature"
 
 MUTANTS = (
     # a 1/2 dropped
@@ -120,8 +121,8 @@ MUTANTS = (
     Mutant(
         "factors applied to the wrong sides",
         f"{FACTORED}.apply_low_rank",
-        "(self.signal @ u) * (self.activation @ v)",
-        "(self.signal @ v) * (self.activation @ u)",
+        "_product(self.signal, u), _product(self.activation, v)",
+        "_product(self.signal, v), _product(self.activation, u)",
         _features,
         IN_FEATURES,
     ),
@@ -137,8 +138,8 @@ MUTANTS = (
     Mutant(
         "Jacobian Gram with factors swapped",
         f"{FACTORED}.factor_gram",
-        "self.activation @ v, self.signal @ u",
-        "self.activation @ u, self.signal @ v",
+        "_product(self.activation, v), _product(self.signal, u)",
+        "_product(self.activation, u), _product(self.signal, v)",
         _gram,
         IN_GRAM,
     ),
@@ -170,7 +171,7 @@ MUTANTS = (
         2,
     ),
     Mutant("primal without lambda", "theory.convex_lora:primal_value", "+ lam *", "+ 0.0 *", _objectives, IN_OBJECTIVE),
-    Mutant("Newton gradient without lambda", f"{NEWTON}:_Layer.__init__", " + lam * u", "", _solved, IN_SOLVER),
+    Mutant("Newton gradient without lambda", f"{CURVATURE}:Layer.__init__", " + lam * u", "", _solved, IN_SOLVER),
     # 1/n forgotten
     Mutant(
         "factored gradient without 1/n",

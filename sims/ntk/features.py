@@ -6,7 +6,7 @@ solvers run in numpy (the rank changes from step to step), searches and kernels 
 """
 
 import logging
-from abc import abstractmethod
+from abc import ABC, abstractmethod
 from typing import Any
 
 import equinox as eqx
@@ -15,6 +15,20 @@ from jaxtyping import Float
 Array = Any
 _log = logging.getLogger(__name__)
 _ROWS = 32  # of every feature matrix, multiplied out at a time by the Gram matrix
+
+
+class FactorMetric(ABC):
+    """A symmetric matrix M on stacked factors (u, v), with blocks M_uu, M_uv and M_vv, that may never be formed."""
+
+    @abstractmethod
+    def matrix(self) -> Float[Array, "d d"]:
+        """Return M itself, d = d_out + d_in."""
+
+    @abstractmethod
+    def sandwich(
+        self, s: Float[Array, "a d_out"], a: Float[Array, "b d_in"]
+    ) -> tuple[Float[Array, "a a"], Float[Array, "b b"], Float[Array, "a b"]]:
+        """Return s M_uu s^T, a M_vv a^T and s M_uv a^T."""
 
 
 class TangentFeatures(eqx.Module):
@@ -69,6 +83,19 @@ class TangentFeatures(eqx.Module):
         self, u: Float[Array, "d_out r"], v: Float[Array, "d_in r"], metric: Float[Array, "d d"]
     ) -> Float[Array, "nk nk"]:
         """Return J (metric (x) I_r) J^T for J[(U, V)]_ik = <G_ik, U v^T + u V^T>, with a symmetric metric on R^d."""
+
+    def metric_gram(
+        self, u: Float[Array, "d_out r"], v: Float[Array, "d_in r"], metric: FactorMetric
+    ) -> Float[Array, "nk nk"]:
+        """Return the same for a metric that need not be formed."""
+        return self.factor_gram(u, v, metric.matrix())
+
+    def adjoint_factors(
+        self, residual: Float[Array, "n k"], u: Float[Array, "d_out r"], v: Float[Array, "d_in r"]
+    ) -> tuple[Float[Array, "d_out r"], Float[Array, "d_in r"]]:
+        """Return (g v, g^T u) with g = adjoint(residual)."""
+        g = self.adjoint(residual)
+        return g @ v, g.T @ u
 
     @abstractmethod
     def mix_outputs(self, mixing: Float[Array, "k q"]) -> "TangentFeatures":
@@ -200,13 +227,21 @@ class FactoredFeatures(TangentFeatures):
 
     def apply_low_rank(self, u: Float[Array, "d_out r"], v: Float[Array, "d_in r"]) -> Float[Array, "n k"]:
         """Return <G_ik, u v^T>, cost linear in d_out + d_in."""
-        return ((self.signal @ u) * (self.activation @ v)[:, None]).sum(axis=(2, 3))
+        beta, alpha = _product(self.signal, u), _product(self.activation, v)
+        n, k = beta.shape[:2]
+        size = beta.shape[2] * beta.shape[3]
+        return (beta.reshape(n, k, size) @ alpha.reshape(n, size, 1))[:, :, 0]
 
     def adjoint(self, residual: Float[Array, "n k"]) -> Float[Array, "d_out d_in"]:
         """Return sum_ik residual_ik G_ik as one matrix product over samples and positions."""
+        return self._weighted(residual).T @ self.activation.reshape(-1, self.d_in)
+
+    def _weighted(self, residual: Float[Array, "n k"]) -> Float[Array, "nt d_out"]:
+        """Return sum_k residual_ik signal_ikt, one row per sample and position."""
         n, k, t, d = self.signal.shape
-        weighted = residual[:, None, :] @ self.signal.reshape(n, k, t * d)
-        return weighted.reshape(n * t, d).T @ self.activation.reshape(n * t, self.d_in)
+        if k == 1:  # a product per sample would be mostly overhead
+            return (residual[:, :, None] * self.signal.reshape(n, t, d)).reshape(n * t, d)
+        return (residual[:, None, :] @ self.signal.reshape(n, k, t * d)).reshape(n * t, d)
 
     def project_input(self, a: Float[Array, "r d_in"]) -> "FactoredFeatures":
         """Return the features G_ik a^T, still factored."""
@@ -245,19 +280,57 @@ class FactoredFeatures(TangentFeatures):
         self, u: Float[Array, "d_out r"], v: Float[Array, "d_in r"], metric: Float[Array, "d d"]
     ) -> Float[Array, "nk nk"]:
         """Return J (metric (x) I_r) J^T; row ik of J stacks sum_t signal (v^T act)^T on sum_t act (u^T signal)^T."""
-        n, k, t, m = self.signal.shape
-        size = n * k
-        alpha, beta = self.activation @ v, self.signal @ u
-        if t > 1:
+        alpha, beta = _product(self.activation, v), _product(self.signal, u)
+        if self.signal.shape[2] > 1:
             by_u = FactoredFeatures(self.signal, alpha).dense()
             by_v = self._xp.swapaxes(FactoredFeatures(beta, self.activation).dense(), 2, 3)
             return _metric_gram(self._xp, by_u, by_v, metric)
-        s, a = self.signal.reshape(size, m), self.activation.reshape(n, -1)
-        alpha, beta = alpha.reshape(n, -1), beta.reshape(size, -1)
-        uu = (s @ metric[:m, :m] @ s.T).reshape(n, k, n, k) * (alpha @ alpha.T)[:, None, :, None]
-        vv = (beta @ beta.T).reshape(n, k, n, k) * (a @ metric[m:, m:] @ a.T)[:, None, :, None]
-        uv = (s @ metric[:m, m:] @ a.T).reshape(n, k, n, 1) * (alpha @ beta.T).reshape(n, 1, n, k)
-        return (uu + vv).reshape(size, size) + uv.reshape(size, size) + uv.reshape(size, size).T
+        s, a = self._flat()
+        m = self.d_out
+        return self._one_position_gram(
+            alpha, beta, s @ metric[:m, :m] @ s.T, a @ metric[m:, m:] @ a.T, s @ metric[:m, m:] @ a.T
+        )
+
+    def metric_gram(
+        self, u: Float[Array, "d_out r"], v: Float[Array, "d_in r"], metric: FactorMetric
+    ) -> Float[Array, "nk nk"]:
+        """Return J (metric (x) I_r) J^T; with one position per sample the metric is never formed."""
+        if self.signal.shape[2] > 1:
+            return self.factor_gram(u, v, metric.matrix())
+        alpha, beta = _product(self.activation, v), _product(self.signal, u)
+        return self._one_position_gram(alpha, beta, *metric.sandwich(*self._flat()))
+
+    def _flat(self) -> tuple[Float[Array, "nk d_out"], Float[Array, "n d_in"]]:
+        """Return signal and activation as matrices, for one position."""
+        return self.signal.reshape(self.n * self.k, -1), self.activation.reshape(self.n, -1)
+
+    def _one_position_gram(
+        self,
+        alpha: Float[Array, "n 1 r"],
+        beta: Float[Array, "n k 1 r"],
+        by_signal: Float[Array, "nk nk"],
+        by_activation: Float[Array, "n n"],
+        cross: Float[Array, "nk n"],
+    ) -> Float[Array, "nk nk"]:
+        """Return the Gram matrix of J from the metric's values on signals and activations, as entrywise products."""
+        n, k, _, r = beta.shape
+        size = n * k
+        alpha, beta = alpha.reshape(n, r), beta.reshape(size, r)
+        total = by_signal.reshape(n, k, n, k) * (alpha @ alpha.T)[:, None, :, None]
+        total += (beta @ beta.T).reshape(n, k, n, k) * by_activation[:, None, :, None]
+        mixed = (cross.reshape(n, k, n, 1) * (alpha @ beta.T).reshape(n, 1, n, k)).reshape(size, size)
+        total = total.reshape(size, size)
+        total += mixed
+        total += mixed.T
+        return total
+
+    def adjoint_factors(
+        self, residual: Float[Array, "n k"], u: Float[Array, "d_out r"], v: Float[Array, "d_in r"]
+    ) -> tuple[Float[Array, "d_out r"], Float[Array, "d_in r"]]:
+        """Return (g v, g^T u) with g = adjoint(residual), which is not formed."""
+        weighted = self._weighted(residual)
+        inputs = self.activation.reshape(-1, self.d_in)
+        return weighted.T @ (inputs @ v), inputs.T @ (weighted @ u)
 
     def mix_outputs(self, mixing: Float[Array, "k q"]) -> "FactoredFeatures":
         """Return features of output combinations, still factored."""
@@ -267,6 +340,11 @@ class FactoredFeatures(TangentFeatures):
         """Return the dense tensor; its size is logged first."""
         self._announce(self.signal.dtype.itemsize)
         return self._xp.swapaxes(self.signal, 2, 3) @ self.activation[:, None]
+
+
+def _product(x: Array, w: Array) -> Array:
+    """Return x @ w, (*batch, d) by (d, r), as one matrix product: one per sample and output is mostly overhead."""
+    return (x.reshape(-1, x.shape[-1]) @ w).reshape(*x.shape[:-1], w.shape[1])
 
 
 def _metric_gram(

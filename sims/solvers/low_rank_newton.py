@@ -10,8 +10,10 @@ from dataclasses import dataclass
 
 import numpy as np
 from jaxtyping import Float
+from scipy.linalg import lapack
 
 from sims.convex_problem import ConvexProblem
+from sims.solvers.curvature import Layer
 from theory.factorisation import rebalanced
 
 Array = np.ndarray
@@ -37,53 +39,10 @@ def factored_objective(problem: ConvexProblem, factors: Factors, lam: float) -> 
     return float(problem.loss.value(predictions, problem.y).mean()) + 0.5 * lam * float(penalty), predictions
 
 
-def _half_curvature(problem: ConvexProblem, predictions: Float[Array, "n k"]) -> Float[Array, "n k k"]:
+def half_curvature(problem: ConvexProblem, predictions: Float[Array, "n k"]) -> Float[Array, "n k k"]:
     """Return R with R^T R = (1/n) Hessian of the losses."""
     values, vectors = np.linalg.eigh(problem.loss.hessian(predictions, problem.y) / problem.n)
     return np.sqrt(np.maximum(values, 0.0))[:, :, None] * np.swapaxes(vectors, 1, 2)
-
-
-class _Layer:
-    """One layer's gradient and the inverse of its damped, positive version of S.
-
-    S has eigenvalues lam +- sigma. One eigendecomposition of the smaller Gram matrix of the gradient is enough:
-    every block of |S|^{-1} is a function of G G^T, times G.
-    """
-
-    def __init__(self, gradient: Array, u: Array, v: Array, lam: float) -> None:
-        self.wide = gradient if gradient.shape[0] <= gradient.shape[1] else gradient.T
-        squares, self.vectors = np.linalg.eigh(self.wide @ self.wide.T)
-        self.sigma = np.sqrt(np.maximum(squares, 0.0))
-        self.transposed = gradient.shape[0] > gradient.shape[1]
-        self.lam = lam
-        self.grad = np.concatenate([gradient @ v + lam * u, gradient.T @ u + lam * v])
-
-    def metric(self, damping: float, *, signed: bool = False) -> Float[Array, "d d"]:
-        """Return |S|^{-1} with the damping added: eigenvalues lam + sigma, |lam - sigma| and lam of S.
-
-        ``signed`` keeps the sign of lam - sigma (its modulus at least the damping): the exact Newton step then.
-        """
-        sigma, rest = self.sigma, self.lam + damping
-        difference = self.lam - sigma
-        minus = np.abs(difference) + damping
-        if signed:
-            minus = np.where(difference < -damping, difference, minus)
-        product = (rest + sigma) * minus
-        below = sigma < self.lam
-        safe = np.where(sigma > 0, sigma, 1.0)
-        # mean and half difference of the two inverse eigenvalues; below lam written without cancellation
-        mean = 0.5 * (rest + sigma + minus) / product
-        slope = np.where(below, -1.0 / product, 0.5 * (minus - rest - sigma) / (product * safe))
-        curved = np.where(below, 1.0 / (rest * product), (mean - 1.0 / rest) / safe**2)
-        q = self.vectors
-        pulled = self.wide.T @ q
-        inner = (q * mean) @ q.T
-        outer = np.eye(self.wide.shape[1]) / rest + (pulled * curved) @ pulled.T
-        cross = (q * slope) @ pulled.T
-        blocks = [[inner, cross], [cross.T, outer]]
-        if self.transposed:
-            blocks = [[outer, cross.T], [cross, inner]]
-        return np.block(blocks)
 
 
 def minimise_factors(
@@ -93,31 +52,33 @@ def minimise_factors(
     *,
     tolerance: float = 1e-13,
     drop: float = 1e-10,
+    damping: float = 1.0,
     max_steps: int = 100,
 ) -> NewtonResult:
     """Return a stationary point of the factored objective reached by monotone descent from ``start``.
 
     ``tolerance`` is on the gradient norm relative to lam times the norm of the factors; columns whose singular value
-    falls below ``drop`` times the largest are taken out.
+    falls below ``drop`` times the largest are taken out. ``damping``, relative to lam, is that of the first step.
     """
     factors = [(u.copy(), v.copy()) for u, v in start]
     value, predictions = factored_objective(problem, factors, lam)
-    damping = lam
+    damping = damping * lam
     norm, converged, step_count = np.inf, False, 0
     for step_count in range(max_steps):  # noqa: B007
         gradients = problem.data_gradients(predictions)
-        layers = [_Layer(g, u, v, lam) for g, (u, v) in zip(gradients, factors)]
-        norm = float(np.sqrt(sum((layer.grad**2).sum() for layer in layers)))
+        layers = [Layer(g, u, v, lam) for g, (u, v) in zip(gradients, factors)]
+        norm = float(np.sqrt(sum(layer.squared_norm for layer in layers)))
         size = float(np.sqrt(sum((part**2).sum() for pair in factors for part in pair)))
         if norm <= tolerance * lam * max(size, 1e-300):
             converged = True
             break
-        half = _half_curvature(problem, predictions)
+        half = half_curvature(problem, predictions)
         accepted = False
         for _ in range(12):
-            step, decrease = _newton_step(problem, layers, factors, half, damping)
+            step, decrease, definite = _newton_step(problem, layers, factors, half, damping)
             if decrease <= 1e-13 * max(1.0, abs(value)):
-                step, _ = _newton_step(problem, layers, factors, half, damping, signed=True)
+                if not definite:
+                    step, _, _ = _newton_step(problem, layers, factors, half, damping, signed=True)
                 # below rounding of the objective only the gradient can judge
                 length, trial = 1.0, [(u + du, v + dv) for (u, v), (du, dv) in zip(factors, step)]
                 if _gradient_norm(problem, trial, lam) >= 0.9 * norm:
@@ -125,16 +86,17 @@ def minimise_factors(
                 accepted = True
             else:
                 length, trial_value = _line_search(problem, factors, step, predictions, lam)
-                if decrease <= 1e-4 * abs(value) and max(layer.sigma[-1] for layer in layers) > (1.0 + 1e-3) * lam:
+                saddle = not definite and not all(layer.below((1.0 + 1e-3) * lam) for layer in layers)
+                if saddle and decrease <= 1e-4 * abs(value):
                     # near a point that is not global |S| is not the curvature: the exact step converges fast
-                    exact, _ = _newton_step(problem, layers, factors, half, damping, signed=True)
+                    exact, _, _ = _newton_step(problem, layers, factors, half, damping, signed=True)
                     exact_length, exact_value = _line_search(problem, factors, exact, predictions, lam)
                     if exact_value < trial_value:
                         step, length, trial_value = exact, exact_length, exact_value
                 trial = [(u + length * du, v + length * dv) for (u, v), (du, dv) in zip(factors, step)]
                 accepted = value - trial_value >= 1e-4 * length * decrease
             if accepted:
-                factors, value, predictions = _without_small_columns(problem, trial, lam, drop)
+                factors, value, predictions = without_small_columns(problem, trial, lam, drop)
                 damping = max(damping * (0.1 if length >= 0.5 else 4.0 if length < 0.2 else 1.0), 1e-10 * lam)
                 break
             damping *= 10.0
@@ -146,8 +108,8 @@ def minimise_factors(
 _SMALL = (0.1, 0.02, 1e-3)  # relative singular values below which columns are tried to be taken out, in this order
 
 
-def _without_small_columns(
-    problem: ConvexProblem, factors: Factors, lam: float, drop: float
+def without_small_columns(
+    problem: ConvexProblem, factors: Factors, lam: float, drop: float = 1e-10
 ) -> tuple[Factors, float, Float[Array, "n k"]]:
     """Return balanced factors, objective and predictions, with small columns taken out if that is no worse.
 
@@ -155,10 +117,13 @@ def _without_small_columns(
     """
     kept = [rebalanced(u, v, tolerance=drop) for u, v in factors]
     value, predictions = factored_objective(problem, kept, lam)
+    # columns of balanced factors are orthogonal, and their squared norms are the singular values in falling order
+    sizes = [(u**2).sum(axis=0) for u, _ in kept]
     for threshold in _SMALL:
-        cut = [rebalanced(u, v, tolerance=threshold) for u, v in kept]
-        if all(a.shape == b.shape for (a, _), (b, _) in zip(cut, kept)):
+        counts = [int((s > threshold * s[0]).sum()) if s.size else 0 for s in sizes]
+        if all(count == s.size for count, s in zip(counts, sizes)):
             continue
+        cut = [(u[:, :count], v[:, :count]) for (u, v), count in zip(kept, counts)]
         cut_value, cut_predictions = factored_objective(problem, cut, lam)
         if cut_value <= value:
             return cut, cut_value, cut_predictions
@@ -166,9 +131,12 @@ def _without_small_columns(
 
 
 def _gradient_norm(problem: ConvexProblem, factors: Factors, lam: float) -> float:
-    gradients = problem.data_gradients(problem.predictions_low_rank(factors))
-    parts = [(g @ v + lam * u, g.T @ u + lam * v) for g, (u, v) in zip(gradients, factors)]
-    return float(np.sqrt(sum((part**2).sum() for pair in parts for part in pair)))
+    z = problem.loss.gradient(problem.predictions_low_rank(factors), problem.y) / problem.n
+    total = 0.0
+    for features, (u, v) in zip(problem.layers, factors):
+        by_u, by_v = features.adjoint_factors(z, u, v)
+        total += float(((by_u + lam * u) ** 2).sum() + ((by_v + lam * v) ** 2).sum())
+    return float(np.sqrt(total))
 
 
 _LENGTHS = np.concatenate([2.0 ** np.arange(-8, 0), [0.75, 1.0, 1.5, 2.0, 4.0]])
@@ -184,13 +152,14 @@ def _line_search(
         sum(float((a * b).sum()) for x, y in zip(left, right) for a, b in zip(x, y))
         for left, right in ((factors, factors), (factors, step), (step, step))
     ]
-    values = [
-        float(problem.loss.value(predictions + t * linear + t * t * quadratic, problem.y).mean())
-        + 0.5 * lam * (penalties[0] + 2.0 * t * penalties[1] + t * t * penalties[2])
-        for t in _LENGTHS
-    ]
+    # all lengths in one call of the loss
+    t = _LENGTHS[:, None, None]
+    stacked = predictions + t * linear + t * t * quadratic
+    y = np.concatenate([problem.y] * _LENGTHS.size)
+    losses = problem.loss.value(stacked.reshape(-1, problem.k), y).reshape(_LENGTHS.size, problem.n).mean(axis=1)
+    values = losses + 0.5 * lam * (penalties[0] + 2.0 * _LENGTHS * penalties[1] + _LENGTHS**2 * penalties[2])
     best = int(np.argmin(values))
-    return float(_LENGTHS[best]), values[best]
+    return float(_LENGTHS[best]), float(values[best])
 
 
 def _prediction_change(problem: ConvexProblem, factors: Factors, step: Factors) -> Float[Array, "n k"]:
@@ -203,33 +172,45 @@ def _prediction_change(problem: ConvexProblem, factors: Factors, step: Factors) 
 
 def _newton_step(
     problem: ConvexProblem,
-    layers: Sequence[_Layer],
+    layers: Sequence[Layer],
     factors: Factors,
     half: Float[Array, "n k k"],
     damping: float,
     *,
     signed: bool = False,
-) -> tuple[Factors, float]:
-    """Return the minimiser of the damped quadratic model (its critical point if ``signed``) and its decrease."""
-    n, k = problem.n, problem.k
+) -> tuple[Factors, float, bool]:
+    """Return the minimiser of the damped quadratic model (its critical point if ``signed``) and its decrease.
+
+    The third value says that no eigenvalue of S was given another sign: a signed step would be the same.
+    """
     metrics = [layer.metric(damping, signed=signed) for layer in layers]
-    gram = sum(f.factor_gram(u, v, w) for f, (u, v), w in zip(problem.layers, factors, metrics))
-    # R gram R^T with the block-diagonal half curvature R
-    rows = (half @ gram.reshape(n, k, n * k)).reshape(n * k, n, k)
-    system = np.einsum("anl,nql->anq", rows, half).reshape(n * k, n * k)
-    system[np.diag_indices_from(system)] += 1.0
-    plain = [w @ layer.grad for w, layer in zip(metrics, layers)]
-    change = _prediction_change(problem, factors, [_split(q, u) for q, (u, _) in zip(plain, factors)])
-    weights = np.linalg.solve(system, (half @ change[:, :, None]).reshape(-1)).reshape(n, k)
-    pulled = (np.swapaxes(half, 1, 2) @ weights[:, :, None])[:, :, 0]
+    gram = sum(f.metric_gram(u, v, w) for f, (u, v), w in zip(problem.layers, factors, metrics))
+    plain = [w.apply(*layer.grad) for w, layer in zip(metrics, layers)]
+    change = _prediction_change(problem, factors, plain)
+    pulled = row_weights(half, gram, change)
     steps, decrease = [], 0.0
-    for features, (u, v), w, layer, q in zip(problem.layers, factors, metrics, layers, plain):
-        g = features.adjoint(pulled)
-        full = w @ np.concatenate([g @ v, g.T @ u]) - q
-        steps.append(_split(full, u))
-        decrease -= 0.5 * float((full * layer.grad).sum())
-    return steps, decrease
+    for features, (u, v), w, layer, (plain_u, plain_v) in zip(problem.layers, factors, metrics, layers, plain):
+        by_u, by_v = w.apply(*features.adjoint_factors(pulled, u, v))
+        du, dv = by_u - plain_u, by_v - plain_v
+        steps.append((du, dv))
+        decrease -= 0.5 * float((du * layer.grad[0]).sum() + (dv * layer.grad[1]).sum())
+    return steps, decrease, all(w.definite for w in metrics)
 
 
-def _split(q: Float[Array, "d r"], u: Float[Array, "m r"]) -> tuple[Float[Array, "m r"], Float[Array, "p r"]]:
-    return q[: u.shape[0]], q[u.shape[0] :]
+def row_weights(
+    half: Float[Array, "n k k"], gram: Float[Array, "nk nk"], change: Float[Array, "n k"]
+) -> Float[Array, "n k"]:
+    """Return R^T (I + R gram R^T)^{-1} R change with the block-diagonal half curvature R: the Woodbury system."""
+    n, k = change.shape
+    if k == 1:  # R is diagonal; products of 1 x 1 blocks would be mostly overhead
+        system = half.reshape(n, 1) * gram * half.reshape(n)
+    else:
+        rows = (half @ gram.reshape(n, k, n * k)).reshape(n * k, n, k)
+        system = np.einsum("anl,nql->anq", rows, half).reshape(n * k, n * k)
+    system[np.diag_indices_from(system)] += 1.0
+    right = (half @ change[:, :, None]).reshape(-1)
+    # positive definite unless a signed metric entered
+    _, weights, failed = lapack.dposv(system.T, right, lower=True)
+    if failed:
+        weights = np.linalg.solve(system, right)
+    return (np.swapaxes(half, 1, 2) @ weights.reshape(n, k, 1))[:, :, 0]

@@ -8,15 +8,22 @@ objective, so no stationary point is visited twice, and the loop ends only with 
 from typing import Any
 
 import numpy as np
+from jaxtyping import Float
+from scipy.linalg import eigh
 
 from sims.convex_problem import ConvexProblem
 from sims.errors import BadInput
+from sims.solvers.alternating import alternating_sweeps
 from sims.solvers.low_rank_newton import Factors, factored_objective, minimise_factors
 from sims.solvers.solution import Solution, Status
 from theory.factorisation import rebalanced
 from theory.rank_thresholds import generic_rank
 
+Array = Any
+_ACCURATE = 1e-6  # relative singular value above which a Gram matrix gives the pair to half the digits or more
 _EXCESS = 1e-7  # of the gradient's spectral norm over lam at a certified optimum
+_CLEARLY = 1e-3  # excess of the gradient's spectral norm over lam, relative to lam, that needs no certificate
+_DAMPING = 0.3  # of lam, at the first Newton step after the sweeps
 _DROP = 1e-10  # relative singular value below which a column is taken out (the certificate puts it back if needed)
 
 
@@ -33,10 +40,17 @@ def solve_nuclear_norm(
     if not (np.isfinite(lam) and lam > 0):
         raise BadInput(f"lambda {lam} is not positive: expected a finite number > 0")
     factors: Factors = [(np.zeros((m, 0)), np.zeros((p, 0))) for m, p in problem.shapes]
-    newton_steps, rounds = 0, 0
+    newton_steps, first = 0, 0
     best = np.inf
     status = Status.MAX_STEPS
-    for rounds in range(max_rounds):
+    new = _violating_pairs(problem, factors, lam)
+    if max(float((u**2).sum(axis=0).max(initial=0.0)) for u, _ in new) > _CLEARLY * lam:
+        # zero is clearly not optimal: no certificate is needed to say so
+        sweeping = alternating_sweeps(problem, _with_columns(problem, factors, new, lam), lam)
+        factors, newton_steps = _descended(problem, sweeping, lam, tol, max_steps)
+        first = 1
+    rounds = first
+    for rounds in range(first, max_rounds):
         report = problem.report_at_factors(factors, lam)
         # close to lambda_max the gap is of second order in the gradient's excess over lam: ask for both
         certified = report.relative_gap <= 0.1 * tol and report.spectral_norm_ratio <= 1.0 + _EXCESS
@@ -47,10 +61,9 @@ def solve_nuclear_norm(
             status = Status.STALLED
             break
         best = report.primal
-        grown = _with_violating_pairs(problem, factors, lam)
-        result = minimise_factors(problem, grown, lam, max_steps=max_steps)
-        newton_steps += result.steps
-        factors = [rebalanced(u, v, tolerance=_DROP) for u, v in result.factors]
+        grown = _with_columns(problem, factors, _violating_pairs(problem, factors, lam), lam)
+        factors, steps = _descended(problem, grown, lam, tol, max_steps)
+        newton_steps += steps
     else:
         report = problem.report_at_factors(factors, lam)
     if report.relative_gap <= tol:
@@ -68,22 +81,55 @@ def solve_nuclear_norm(
     return Solution(factors, status, stats)
 
 
-def _with_violating_pairs(problem: ConvexProblem, factors: Factors, lam: float) -> Factors:
-    """Return factors with columns for the singular pairs of the gradient above lam, at the best common step."""
-    predictions = problem.predictions_low_rank(factors)
+def _descended(problem: ConvexProblem, start: Factors, lam: float, tol: float, max_steps: int) -> tuple[Factors, int]:
+    """Return the stationary point below ``start``, balanced, and the number of Newton steps."""
+    accuracy = max(1e-13, 0.01 * tol)
+    result = minimise_factors(problem, start, lam, tolerance=accuracy, damping=_DAMPING, max_steps=max_steps)
+    return [rebalanced(u, v, tolerance=_DROP) for u, v in result.factors], result.steps
+
+
+def leading_pairs(matrix: Float[Array, "m p"], count: int) -> tuple[Array, Array, Array]:
+    """Return (left (m, c), sigma (c,), right (p, c)) of the c = min(count, m, p) largest singular values.
+
+    Through the Gram matrix of the smaller side: for directions of descent, where the accuracy of small values is idle.
+    """
+    wide = matrix if matrix.shape[0] <= matrix.shape[1] else matrix.T
+    size = wide.shape[0]
+    count = min(count, size)
+    scale = float(np.abs(wide).max())
+    if scale == 0.0:
+        return np.zeros((matrix.shape[0], 0)), np.zeros(0), np.zeros((matrix.shape[1], 0))
+    scaled = wide / scale
+    squares, short = eigh(scaled @ scaled.T, subset_by_index=[size - count, size - 1], check_finite=False)
+    sigma = np.sqrt(np.maximum(squares[::-1], 0.0))
+    short = short[:, ::-1]
+    keep = sigma > _ACCURATE * sigma[0]
+    short, sigma = short[:, keep], sigma[keep]
+    long = scaled.T @ short / sigma
+    return (short, sigma * scale, long) if wide is matrix else (long, sigma * scale, short)
+
+
+def _violating_pairs(problem: ConvexProblem, factors: Factors, lam: float) -> Factors:
+    """Return the singular pairs of the gradient above lam as columns, of squared norm the excess over lam."""
     new: Factors = []
     budget = max(2, generic_rank(problem.n * problem.loss.free_outputs(problem.k)))
-    for gradient, (u, _) in zip(problem.data_gradients(predictions), factors):
-        left, sigma, right = np.linalg.svd(gradient, full_matrices=False)
-        count = min(int((sigma > lam).sum()), budget, max(1, min(gradient.shape) - u.shape[1]))
-        weight = np.sqrt(np.maximum(sigma[:count] - lam, 0.0))
-        new.append((left[:, :count] * weight, -right[:count].T * weight))
+    gradients = problem.data_gradients(problem.predictions_low_rank(factors))
+    for gradient, (u, _) in zip(gradients, factors):
+        left, sigma, right = leading_pairs(gradient, min(budget, max(1, min(gradient.shape) - u.shape[1])))
+        above = sigma > lam
+        weight = np.sqrt(sigma[above] - lam)
+        new.append((left[:, above] * weight, -right[:, above] * weight))
+    return new
+
+
+def _with_columns(problem: ConvexProblem, factors: Factors, new: Factors, lam: float) -> Factors:
+    """Return factors with the new columns added, at the best common step."""
+    value, predictions = factored_objective(problem, factors, lam)
     descent = sum(float((w.sum(axis=0)).sum()) for w in [u**2 * (u**2).sum(axis=0) for u, _ in new])
     change = problem.predictions_low_rank(new) - problem.f0
     curved = problem.loss.hessian(predictions, problem.y) @ change[:, :, None]
     curvature = float((change * curved[:, :, 0]).sum()) / problem.n
     step = descent / max(curvature, 1e-300) if curvature > 0 else 1.0
-    value, _ = factored_objective(problem, factors, lam)
     for _ in range(60):
         root = np.sqrt(step)
         grown = [

@@ -16,11 +16,12 @@ from sims.convex_problem import ConvexProblem, make_problem
 from sims.ntk.features import DenseFeatures, FactoredFeatures
 from sims.solvers.nuclear_norm import solve_nuclear_norm
 from tests.problems import dense_twin
-from tests.tolerances import SOLVER_GAP
+from tests.tolerances import ORACLE_OBJECTIVE, SOLVER_GAP
 from theory.losses import SQUARED
 
 LAM = 0.01
 SCS_SPEEDUP = 3.0
+LARGE_SCS_SPEEDUP = 10.0  # dense 128 x 128 features of 256 samples
 FACTORED_SHARE = 0.1
 
 
@@ -32,6 +33,13 @@ def seconds(work: Callable[[], object], *, repeats: int = 3) -> float:
         work()
         times.append(time.perf_counter() - started)
     return min(times)
+
+
+def processor_seconds(work: Callable[[], object]) -> float:
+    """Return the processor time of one run, all threads together."""
+    started = time.process_time()
+    work()
+    return time.process_time() - started
 
 
 def gaussian_problem(n: int, size: int) -> ConvexProblem:
@@ -83,14 +91,37 @@ def test_dense_gaussian_features_are_solved_faster_than_by_scs(benchmark: Benchm
     assert theirs / ours >= SCS_SPEEDUP
 
 
+def test_large_dense_features_are_solved_ten_times_faster_than_by_scs(benchmark: BenchmarkFixture) -> None:
+    problem = gaussian_problem(256, 128)
+    lam = 0.1 * problem.lambda_max()
+    values = []
+    theirs = seconds(lambda: values.append(with_scs(problem, lam)), repeats=1)
+    solution = benchmark.pedantic(solve_nuclear_norm, args=(problem, lam), rounds=3, warmup_rounds=1)
+    ours = benchmark.stats.stats.min
+    benchmark.extra_info.update(scs_seconds=theirs, ratio=theirs / ours, gap=solution.stats["relative_gap"])
+    excess = values[0] - solution.stats["primal"]
+    print(f"\nours {ours:.3f} s, SCS {theirs:.3f} s, ratio {theirs / ours:.1f}, excess of SCS {excess:.1e}")
+    print(solution.stats)
+    assert solution.stats["relative_gap"] <= SOLVER_GAP
+    # both found the same optimum: ours to its gap, theirs to its own residuals
+    assert abs(excess) <= ORACLE_OBJECTIVE * max(1.0, abs(solution.stats["primal"]))
+    assert theirs / ours >= LARGE_SCS_SPEEDUP
+
+
 def test_factored_features_take_less_than_a_tenth_of_the_dense_time(benchmark: BenchmarkFixture) -> None:
     problem = factored_problem(256, 256)
     lam = 0.1 * problem.lambda_max()
     twin = dense_twin(problem)
     solution = benchmark.pedantic(solve_nuclear_norm, args=(problem, lam), rounds=3, warmup_rounds=1)
     assert solution.converged
-    dense = seconds(lambda: solve_nuclear_norm(twin, lam), repeats=1)
-    ours = benchmark.stats.stats.min
-    benchmark.extra_info.update(dense_seconds=dense, share=ours / dense, ranks=solution.stats["ranks"])
-    print(f"\nfactored {ours:.3f} s, dense {dense:.3f} s, share {ours / dense:.3f}, {solution.stats}")
-    assert ours / dense <= FACTORED_SHARE
+    # processor time, and runs of the two in turn: other processes slow both down, but not at the same moments
+    factored, dense = [], []
+    for _ in range(3):
+        factored += [processor_seconds(lambda: solve_nuclear_norm(problem, lam)) for _ in range(3)]
+        dense.append(processor_seconds(lambda: solve_nuclear_norm(twin, lam)))
+    share = min(factored) / min(dense)
+    benchmark.extra_info.update(
+        factored_seconds=min(factored), dense_seconds=min(dense), share=share, ranks=solution.stats["ranks"]
+    )
+    print(f"\nfactored {min(factored):.3f} s, dense {min(dense):.3f} s, share {share:.3f}, {solution.stats}")
+    assert share <= FACTORED_SHARE

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from sims.bridge.neural_tangents import empirical_ntk_oracle, infinite_width_ntk
 from sims.errors import BadInput
 from sims.networks import FrozenMLP, random_mlp
-from sims.ntk.features import DenseFeatures
+from sims.ntk.features import DenseFeatures, FactoredFeatures
 from sims.ntk.kernels import a_only_kernel, b_only_kernel, empirical_ntk, lora_kernel, traced_ntk
 from sims.ntk.tangents import tangent_features, updated
 from tests.strategies import seeds
@@ -213,3 +213,21 @@ def test_features_and_factors_that_do_not_fit_are_refused() -> None:
         a_only_kernel(features, [b[0], b[0]])
     with pytest.raises(BadInput, match="different ranks"):
         lora_kernel(features, a, [b[0][:, :1], b[1]])
+
+
+@pytest.mark.parametrize("positions", [1, 2])
+@pytest.mark.parametrize("n", [257, 512])
+def test_a_large_kernel_mirrored_from_its_upper_blocks_is_the_kernel(n: int, positions: int) -> None:
+    # 4 outputs: above the size from which only the upper blocks are computed; n that the blocks do not divide, too
+    rng = np.random.default_rng(n)
+    layers = [
+        FactoredFeatures(rng.standard_normal((n, 4, positions, m)), rng.standard_normal((n, positions, p)))
+        for m, p in ((3, 2), (2, 5))
+    ]
+    mirrored = empirical_ntk(layers)
+    for a, b in ((layers, layers), ([DenseFeatures(f.dense()) for f in layers], layers)):
+        expected = empirical_ntk(a, b)
+        np.testing.assert_allclose(mirrored, expected, rtol=0, atol=IDENTITY.float64 * np.abs(expected).max())
+    np.testing.assert_array_equal(mirrored[:64, :, -64:], mirrored[-64:, :, :64].transpose(2, 3, 0, 1))
+    jitted = jax.jit(empirical_ntk)([jax.tree.map(jnp.asarray, f) for f in layers])
+    np.testing.assert_allclose(jitted, mirrored, rtol=0, atol=IDENTITY[jitted.dtype] * np.abs(mirrored).max())

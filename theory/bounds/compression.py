@@ -8,7 +8,7 @@ training risk is measured on m of the n samples only. n counts independent units
 Source: Lotfi et al. 2024 (arXiv 2312.17173), Theorem 1 and appendix; corrections are named where they are made.
 """
 
-from math import ceil, log, log2, sqrt
+from math import ceil, log, log2
 from typing import Any
 
 import numpy as np
@@ -21,7 +21,7 @@ Array = Any
 CODEBOOK_BITS = 16  # a level is stored in half precision
 
 
-def arithmetic_code_bits(symbols: int, entropy: float, levels: int) -> int:
+def arithmetic_code_bits(symbols: int, entropy: float | int, levels: int) -> int:
     """Return ceil(k H) + 1 + levels (16 + ceil(log2(k + 1))): coded symbols, codebook and frequencies.
 
     k = ``symbols``, H their empirical entropy in bits a symbol. A frequency takes k + 1 values, 0 to k, which the
@@ -38,7 +38,7 @@ def arithmetic_code_bits(symbols: int, entropy: float, levels: int) -> int:
     return ceil(symbols * entropy) + 1 + levels * (CODEBOOK_BITS + symbols.bit_length())
 
 
-def prefix_free_bits(length: float) -> float:
+def prefix_free_bits(length: float | int) -> float:
     """Return C + 2 log2 C, what a string of C >= 2 bits costs when its end has to be told, too.
 
     The weights 2^-(C + 2 log2 C) of all strings of 2 bits or more sum to pi^2 / 6 - 1; with strings of one bit they
@@ -52,7 +52,7 @@ def prefix_free_bits(length: float) -> float:
     return length + 2.0 * log2(length)
 
 
-def smoothed_range(alpha: float, vocabulary: int) -> float:
+def smoothed_range(alpha: float | int, vocabulary: int) -> float:
     """Return Delta = log2(1 + (1 - alpha) V / alpha), the range in bits of the cross-entropy of smoothed predictions.
 
     Strictly decreasing in alpha; 0 at alpha = 1, where every prediction is uniform. Kind: exact.
@@ -68,7 +68,7 @@ def smoothed_range(alpha: float, vocabulary: int) -> float:
 
 
 def subsampled_bound(
-    risk: Real, subsample: Real, n: Real, bits: Real, delta: Real, loss_range: float, alphas: int = 1
+    risk: Real, subsample: Real, n: Real, bits: Real, delta: Real, loss_range: float | int, alphas: int = 1
 ) -> Array:
     """Return Rhat_m + Delta (sqrt((b ln 2 + ln(1 / (s delta))) / (2n)) + sqrt(ln(K / ((1 - s) delta)) / (2m))).
 
@@ -104,7 +104,7 @@ def random_guess_bits(vocabulary: int) -> float:
     return log2(vocabulary)
 
 
-def whole_sample_bound(risk: float, n: int, bits: float, delta: float, loss_range: float) -> float:
+def whole_sample_bound(risk: Real, n: Real, bits: Real, delta: Real, loss_range: float | int) -> Array:
     """Return Rhat + Delta sqrt((b ln 2 + ln(1 / delta)) / (2n)), with the risk of all n samples. Kind: certificate.
 
     Source: Hoeffding 1963 with a union bound of weights 2^-b.
@@ -114,4 +114,5 @@ def whole_sample_bound(risk: float, n: int, bits: float, delta: float, loss_rang
     """
     if not 0.0 <= loss_range < np.inf:
         raise ValueError(f"loss range {loss_range}: expected a finite number >= 0")
-    return risk + loss_range * sqrt(float(budget(bits, delta) / (2.0 * require_samples(n))))
+    width = np.sqrt(budget(bits, delta) / (2.0 * require_samples(n)))
+    return (np.asarray(risk, dtype=np.float64) + loss_range * width)[()]
