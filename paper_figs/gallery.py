@@ -6,6 +6,11 @@ from typing import Any
 
 from matplotlib.figure import Figure
 
+from paper_figs.asymmetry_boundary import draw_asymmetry_boundary
+from paper_figs.bounds_ladder import bounds_table, draw_bounds_ladder
+from paper_figs.factor_similarity import draw_factor_similarity
+from paper_figs.factor_training import draw_factor_training, factor_training_table
+from paper_figs.certificates import certificates_table, draw_certificates
 from paper_figs.fails_loudly import draw_fails_loudly
 from paper_figs.few_shot import draw_few_shot
 from paper_figs.frontier import draw_frontier
@@ -14,19 +19,31 @@ from paper_figs.kernel_concentration import draw_kernel_concentration
 from paper_figs.landscape_phase import draw_landscape_phase
 from paper_figs.ntk_width import draw_ntk_width
 from paper_figs.rank_spectrum import draw_rank_spectrum
+from paper_figs.tables import Table
 from paper_figs.training_curves import draw_training_curves
 from paper_figs.zero_decay_phase import draw_zero_decay_phase
 
 
 @dataclass(frozen=True)
 class FigureSpec:
-    """A figure: its name, what to print with it, the experiment whose record it shows, and how it is drawn."""
+    """A figure: its name, what to print with it, the experiment whose record it shows, and how it is drawn.
+
+    ``table`` makes a table of the same record, where there is one.
+    """
 
     name: str
     title: str
     caption: str
     experiment: str
     draw: Callable[[Mapping[str, Any]], Figure]
+    table: Callable[[Mapping[str, Any]], Table] | None = None
+
+    def table_files(self, record: Mapping[str, Any]) -> dict[str, str]:
+        """Return the table's text by file suffix, csv and tex; empty for a figure without a table."""
+        if self.table is None:
+            return {}
+        table = self.table(record)
+        return {"csv": table.csv(), "tex": table.latex()}
 
 
 _SPECS = (
@@ -137,6 +154,72 @@ _SPECS = (
         "of A, small ones: single draws, dashed: the closed form of the root mean square.",
         "kernel_concentration",
         draw_kernel_concentration,
+    ),
+    FigureSpec(
+        "bounds_ladder",
+        "Bounds from retraining beside measured gaps, by adapter, rank and number of samples",
+        "Head of ten outputs on 512 frozen random ReLU features, ridge in closed form; Fashion-MNIST in the committed "
+        "record. Black: 0-1 error left out minus training error. e-CMI: mean over rows of √(2I) from the two losses of "
+        "a row, estimated with 100 or 200 trainings a supersample; dotted: what that estimate is when the masks tell "
+        "nothing, a floor that does not fall with n. Pooled over rows the bias is negligible; binary kl and square "
+        "root use the same information. Grey: bound of a quantised adapter of one bit a parameter, for comparison of "
+        "scale only, as these are not quantised. At equal rank the gap of A only is larger than that of B only here: "
+        "it has more parameters (512 inputs, 10 outputs). Open marks: the full head. All of these bound the mean over "
+        "samples, not one run.",
+        "bounds_ladder",
+        draw_bounds_ladder,
+        bounds_table,
+    ),
+    FigureSpec(
+        "asymmetry_boundary",
+        "Where tuning B fits better than tuning A",
+        "Least squares with a random frozen factor: the part of the loss that B-only captures (II_A) over the part "
+        "that A-only captures (II_B), means over independent frozen factors; blue: B-only fits better. Inputs have "
+        "variances σ_k = k^-b; the change Δ has squared length σ_k^a on direction k. Theory says that the sign changes "
+        "where Θ_r, the deterministic equivalent at rank r, is 1 (solid). Its limit Θ for inputs of large effective "
+        "rank (dashed) names the wrong factor in some cells (crosses). Below: every cell, measured against each "
+        "prediction, with the number of wrong signs among cells decided beyond Monte-Carlo error and a margin of 0.1.",
+        "asymmetry_boundary",
+        draw_asymmetry_boundary,
+    ),
+    FigureSpec(
+        "factor_training",
+        "Training one factor, both, or the whole matrix",
+        "A small network, trained on images turned upside down, is adapted to upright ones; its head stays frozen. "
+        "Every arm takes the step size that is best on validation samples; error bars: standard deviation over starts "
+        "of the adapter. Top: test accuracy over the number of tuned scalars, ranks 1 to 16. In the committed record "
+        "LoRA at rank r is as good as B-only or A-only at rank 2r, or better, within the spread. Middle: the start of the frozen "
+        "factor hardly matters once the step size is chosen (bars: means; singular: top singular vectors of the "
+        "adapted matrix). Bottom: A-only by plain gradient descent. The frozen Kaiming B, of column norm c, needs "
+        "steps smaller by c², as predicted (arrow); divided by c it trains as the orthonormal one. The table "
+        "holds all arms.",
+        "factor_training",
+        draw_factor_training,
+        factor_training_table,
+    ),
+    FigureSpec(
+        "factor_similarity",
+        "Which learned factors are similar depends on which one starts at zero",
+        "Both factors of LoRA trained on four tasks from four starts; mean subspace similarity φ over pairs of runs "
+        "(bands: range over the adapted matrices), over the step size (vertical line: best on validation samples). "
+        "Top: B = 0 and A random, as usual: learned B are alike on the same task, learned A from the same start, because "
+        "each stays near its own start (dashed). That wears off as steps grow. Bottom: A = 0 and B random: the roles "
+        "are exchanged.",
+        "factor_similarity",
+        draw_factor_similarity,
+    ),
+    FigureSpec(
+        "certificates",
+        "Certificates of coded adapters beside their test errors",
+        "Adapters of a head of zeros on frozen random ReLU features, trained by softmax regression on n examples, "
+        "quantised, coded into a string and decoded. Filled: bound of the error that holds with probability 0.95 for "
+        "this adapter alone (relative entropy, bits of the string). Hollow: test error of the same adapter. Lines join "
+        "ranks. Dashed: the best of all adapters, the bits of choosing it charged. A few hundred bits in B go a long "
+        "way when the frozen A comes from public data; A-only, BA and full spend thousands on more accuracy than "
+        "their bits pay for.",
+        "certificates",
+        draw_certificates,
+        certificates_table,
     ),
 )
 GALLERY: dict[str, FigureSpec] = {spec.name: spec for spec in _SPECS}

@@ -1,9 +1,12 @@
 """Records of a machine with an accelerator: python -m proofs_check.gpu_records --out DIR [--small].
 
-Three parts, each with a record of its own in DIR, written when the part ends, so that a failure loses no other:
+Five parts, each with a record of its own in DIR, written when the part ends, so that a failure loses no other:
 ``gpu_entk`` (empirical NTK of an MLP against torch.func), ``gpu_census`` (landscape search, certified points a
-minute) and ``gpu_transformer`` (features and kernel of a transformer encoder). It needs jax, equinox, jaxtyping, numpy
-and scipy; torch is used where it is installed. No network; under ten minutes on one H200; ``--small`` runs on a CPU.
+minute), ``gpu_transformer`` (features and kernel of a transformer encoder), ``gpu_asymmetry_training`` (every adapter
+and rank on MNIST and Fashion-MNIST) and ``gpu_supersample`` (bounds of trained networks at n = 2000). It needs jax,
+equinox, jaxtyping, optax, numpy and scipy; torch is used where it is installed. No network: the last two parts read
+their images from LORA_THEORY_DATA. Under ten minutes on one H200 for the first three, and for the last two (``--part``
+chooses); ``--small`` runs on a CPU.
 """
 
 import argparse
@@ -23,15 +26,23 @@ os.environ.setdefault("XLA_PYTHON_CLIENT_PREALLOCATE", "false")
 
 import jax
 
-from proofs_check import gpu_parts
+from proofs_check import gpu_asymmetry, gpu_parts
 
 PARTS: Mapping[str, Callable[..., dict[str, Any]]] = {
     "gpu_entk": gpu_parts.entk_table,
     "gpu_census": gpu_parts.landscape_census,
     "gpu_transformer": gpu_parts.transformer_features,
+    "gpu_asymmetry_training": gpu_asymmetry.asymmetry_training,
+    "gpu_supersample": gpu_asymmetry.supersample_networks,
 }
-_DTYPES = {"gpu_entk": "float32, float64", "gpu_census": "float64", "gpu_transformer": "float32, float64"}
-_LIBRARIES = ("jax", "jaxlib", "numpy", "scipy", "equinox", "torch")
+_DTYPES = {
+    "gpu_entk": "float32, float64",
+    "gpu_census": "float64",
+    "gpu_transformer": "float32, float64",
+    "gpu_asymmetry_training": "float32",
+    "gpu_supersample": "float32",
+}
+_LIBRARIES = ("jax", "jaxlib", "numpy", "scipy", "equinox", "optax", "torch")
 
 
 def surroundings(name: str) -> dict[str, Any]:

@@ -111,9 +111,9 @@ def write_report(
 ) -> Path:
     """Return the path of out/index.html after writing it in one step; nothing in the page is loaded from elsewhere.
 
-    A row holds the ledger's JSON keys. A figure holds "name", "title", "caption" and the paths "png" and "pdf"; without
-    the paths out/figures/NAME.png and .pdf. Raises OSError when a picture cannot be read, BadInput when the page cannot
-    be written.
+    A row holds the ledger's JSON keys. A figure holds "name", "title", "caption" and the paths "png" and "pdf", with a
+    table also "csv" and "tex"; without the paths out/figures/NAME.png and so on. Raises OSError when a picture cannot
+    be read, BadInput when the page cannot be written.
     """
     page = Path(out) / "index.html"
     ordered = sorted(rows, key=lambda row: _natural(str(row["id"])))
@@ -198,10 +198,13 @@ def _template() -> jinja2.Template:
 
 
 def _figure(out: Path, figure: Mapping[str, Any]) -> dict[str, Any]:
-    """Return what the page shows of a figure: the picture as a data address, its size, the relative link to the PDF."""
+    """Return what the page shows of a figure: the picture as a data address, its size, relative links to its files."""
     name = str(figure["name"])
     picture = Path(figure.get("png") or out / "figures" / f"{name}.png").read_bytes()
-    pdf = Path(figure.get("pdf") or out / "figures" / f"{name}.pdf")
+    beside = {
+        label: Path(figure.get(kind) or out / "figures" / f"{name}.{kind}")
+        for kind, label in (("pdf", "PDF"), ("csv", "table as CSV"), ("tex", "table as LaTeX"))
+    }
     return {
         "name": name,
         "title": figure.get("title") or name,
@@ -210,7 +213,9 @@ def _figure(out: Path, figure: Mapping[str, Any]) -> dict[str, Any]:
         # The size stands in the PNG's first chunk; giving it keeps the page from jumping while it is decoded.
         "width": int.from_bytes(picture[16:20], "big"),
         "height": int.from_bytes(picture[20:24], "big"),
-        "pdf": quote(Path(os.path.relpath(pdf, out)).as_posix()) if pdf.exists() else None,
+        "files": {
+            label: quote(Path(os.path.relpath(path, out)).as_posix()) for label, path in beside.items() if path.exists()
+        },
     }
 
 

@@ -77,7 +77,10 @@ def record_of(spec: Any, folder: Path) -> dict[str, Any]:
 
 
 def draw(spec: Any, record: Mapping[str, Any], folder: Path) -> dict[str, Any]:
-    """Return name, title, caption and the paths of the PNG and the PDF that were drawn into the folder."""
+    """Return name, title, caption and the paths of the PNG and the PDF that were drawn into the folder.
+
+    A figure with a table also has paths csv and tex.
+    """
     from proofs_check.commands._output import write
 
     importlib.import_module("matplotlib").use("agg")  # files only: works without a display
@@ -92,4 +95,7 @@ def draw(spec: Any, record: Mapping[str, Any], folder: Path) -> dict[str, Any]:
             figure.savefig(content, format=kind, dpi=200, metadata=metadata)
         write(path, content.getvalue())
     pyplot.close(figure)
+    for kind, text in spec.table_files(record).items():
+        paths[kind] = folder / f"{spec.name}.{kind}"
+        write(paths[kind], text.encode())
     return {"name": spec.name, "title": spec.title, "caption": spec.caption, **paths}

@@ -6,6 +6,11 @@ They live here, not in sims, because what they count is certified by proofs_chec
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from proofs_check.experiments.asymmetry_boundary import asymmetry_boundary
+from proofs_check.experiments.bounds_ladder import bounds_ladder
+from proofs_check.experiments.certificates import certificates
+from proofs_check.experiments.factor_similarity import factor_similarity
+from proofs_check.experiments.factor_training import factor_training
 from proofs_check.experiments.fails_loudly import fails_loudly
 from proofs_check.experiments.few_shot import few_shot
 from proofs_check.experiments.frontier import frontier
@@ -30,4 +35,9 @@ EXPERIMENTS: Mapping[str, Experiment] = {
     "generalisation": generalisation,
     "kernel_concentration": kernel_concentration,
     "fails_loudly": fails_loudly,
+    "factor_training": factor_training,
+    "factor_similarity": factor_similarity,
+    "bounds_ladder": bounds_ladder,
+    "asymmetry_boundary": asymmetry_boundary,
+    "certificates": certificates,
 }

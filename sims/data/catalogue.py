@@ -34,7 +34,8 @@ def load(name: str, *, seed: int = 0, samples: int | None = None, split: float =
     data_set = find(name)
     if data_set.kind == "text":
         raise BadInput(
-            f"{name} holds sentences, not vectors, and only NTK-FEWSHOT reads them: use the embedded 'digits'"
+            f"{name} holds sentences, not vectors, and few things read them (NTK-FEWSHOT, text-classifier benchmarks): "
+            "use the embedded 'digits'"
         )
     raw = data_set.loader(contents(data_set))
     assert not isinstance(raw, RawText)

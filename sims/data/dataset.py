@@ -33,7 +33,7 @@ class Raw:
 
 @dataclass(frozen=True)
 class RawText:
-    """Sentences as stored, with integer labels from 0."""
+    """Sentences as stored, with integer labels from 0; a pair is two sentences joined by `sims.data.text.PAIR`."""
 
     sentences: tuple[str, ...]
     y: Int[np.ndarray, " n"]
@@ -83,7 +83,7 @@ class Data:
 
 @dataclass(frozen=True)
 class TextData:
-    """Training and test sentences; labels are 0..classes-1."""
+    """Training and test sentences (or pairs, as in `RawText`); labels are 0..classes-1."""
 
     name: str
     train: tuple[str, ...]

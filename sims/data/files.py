@@ -24,8 +24,15 @@ def cache_folder() -> Path:
 def search_folders(data_set: DataSet) -> tuple[Path, ...]:
     """Return the folders searched for the files of this set, in order: $LORA_THEORY_DATA (if set), the cache."""
     chosen = os.environ.get(VARIABLE)
-    roots = ([Path(chosen).expanduser()] if chosen else []) + [cache_folder()]
+    roots = ([Path(chosen).expanduser()] if chosen else []) + _caches()
     return tuple(root / data_set.folder for root in roots)
+
+
+def _caches() -> list[Path]:
+    try:
+        return [cache_folder()]
+    except ModuleNotFoundError:  # a machine without pooch and without a network reads from the chosen folder alone
+        return []
 
 
 def locate(data_set: DataSet, file: DataFile) -> Path | None:
@@ -91,7 +98,13 @@ def fetch(data_set: DataSet, file: DataFile) -> Path:
             f"{data_set.name} is not on this machine and is not fetched by this program (source: {data_set.source}): "
             f"set {VARIABLE} to a folder that holds {data_set.folder}/{file.filename}, or use the embedded 'digits'"
         )
-    folder = cache_folder() / data_set.folder
+    caches = _caches()
+    if not caches:
+        raise BadInput(
+            f"{data_set.name} is not on this machine and pooch, which fetches it, is not installed: "
+            f"set {VARIABLE} to a folder that holds {data_set.folder}/{file.filename}"
+        )
+    folder = caches[0] / data_set.folder
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:

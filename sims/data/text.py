@@ -1,4 +1,4 @@
-"""Data sets of labelled sentences in TSV files. They are found on this machine, never fetched."""
+"""Data sets of labelled sentences, or pairs of them, in TSV files. They are found on this machine, never fetched."""
 
 import csv
 import gzip
@@ -9,6 +9,11 @@ import numpy as np
 
 from sims.data.dataset import DataFile, DataSet, RawText, TextData
 from sims.errors import BadInput
+
+# what stands between the two sentences of a pair: no sentence of a TSV file holds a line break
+PAIR = "\n"
+_RTE_HEADER = ["index", "sentence1", "sentence2", "label"]
+_RTE_LABELS = ("not_entailment", "entailment")
 
 
 def sentences_and_labels(compressed: bytes) -> tuple[tuple[str, ...], np.ndarray]:
@@ -26,6 +31,40 @@ def sentences_and_labels(compressed: bytes) -> tuple[tuple[str, ...], np.ndarray
         if len(row) != 2 or not row[1].isdigit():
             raise BadInput(f"line {number} of a TSV file is {row}: expected a sentence and a label")
     return tuple(row[0].strip() for row in rows[1:]), np.array([int(row[1]) for row in rows[1:]], dtype=np.int64)
+
+
+def pairs_and_labels(compressed: bytes, *, header: bool) -> tuple[tuple[str, ...], np.ndarray]:
+    """Return the pairs, each as two sentences joined by `PAIR`, and 1 for entailment, 0 for not, of a gzipped TSV file.
+
+    Columns: index, sentence1 (the premise), sentence2 (the hypothesis), label in words; ``header`` says whether the
+    first line names them.
+
+    Raises:
+        BadInput: another header, or a row that is not a pair and one of the two labels.
+    """
+    text = gzip.decompress(compressed).decode("utf8")
+    rows = list(csv.reader(io.StringIO(text), delimiter="\t", quoting=csv.QUOTE_NONE))
+    if header and rows[:1] != [_RTE_HEADER]:
+        raise BadInput(f"a TSV file begins with {rows[:1]}: expected the header {'<TAB>'.join(_RTE_HEADER)!r}")
+    for number, row in enumerate(rows[header:], start=1 + header):
+        if len(row) != len(_RTE_HEADER) or row[3] not in _RTE_LABELS:
+            raise BadInput(
+                f"line {number} of a TSV file is {row}: expected a number, two sentences and {' or '.join(_RTE_LABELS)}"
+            )
+    labels = np.array([_RTE_LABELS.index(row[3]) for row in rows[header:]], dtype=np.int64)
+    return tuple(f"{row[1].strip()}{PAIR}{row[2].strip()}" for row in rows[header:]), labels
+
+
+def _rte(contents: Mapping[str, bytes]) -> RawText:
+    # as they are handed round: the second part has no header
+    parts = [pairs_and_labels(contents[f"train_part{i}.tsv.gz"], header=i == 1) for i in (1, 2)]
+    test, y_test = pairs_and_labels(contents["dev.tsv.gz"], header=True)
+    return RawText(
+        sentences=parts[0][0] + parts[1][0],
+        y=np.concatenate([labels for _, labels in parts]),
+        sentences_test=test,
+        y_test=y_test,
+    )
 
 
 def _sst2(contents: Mapping[str, bytes]) -> RawText:
@@ -104,5 +143,18 @@ TEXT = (
             DataFile("dev.tsv.gz", "19553efc6f7bac0b7fdd37d4e29dc37c15e9e779767249a16f857fbfcedb23fa", 38131),
         ),
         loader=_sst2,
+    ),
+    DataSet(
+        name="glue-rte",
+        title="RTE sentence pairs of GLUE, 2490 + 277 pairs, entailed or not (the 277 are GLUE's development part)",
+        kind="text",
+        licence="none stated (PASCAL RTE challenges, Dagan and others 2006; research use)",
+        source="https://gluebenchmark.com/tasks",
+        files=(
+            DataFile("train_part1.tsv.gz", "93af7a1ecd40ce2c7769561cb0b1b945610008f8a74179a720b69aff35b0bb95", 288266),
+            DataFile("train_part2.tsv.gz", "5ea9cf81621a5c9b72fcbaae23e9d571ac32f8062803844569fefab621deca90", 48654),
+            DataFile("dev.tsv.gz", "af9453b2f54ef5ed3770360833e9a2365682d71e4a7a98dbeaffc636d603ee58", 37431),
+        ),
+        loader=_rte,
     ),
 )

@@ -84,7 +84,14 @@ def install_dying():
 
 
 def figure_spec(name, experiment):
-    return SimpleNamespace(name=name, title=f"Title of {name}", caption="A caption.", experiment=experiment, draw=draw)
+    return SimpleNamespace(
+        name=name,
+        title=f"Title of {name}",
+        caption="A caption.",
+        experiment=experiment,
+        draw=draw,
+        table_files=lambda record: {},
+    )
 
 
 def draw(record):

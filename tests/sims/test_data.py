@@ -3,6 +3,7 @@
 import gzip
 import hashlib
 import os
+import sys
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -307,6 +308,20 @@ def test_missing_files_are_fetched_from_the_next_mirror_that_answers(
     assert len(data_sets.get("mnist")) == 4
     # everything lies in the cache now
     assert len(asked) == 8
+
+
+def test_without_pooch_the_chosen_folder_is_read_and_nothing_else(
+    small_mnist: dict[str, bytes], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setitem(sys.modules, "pooch", None)
+    monkeypatch.setenv("LORA_THEORY_DATA", str(tmp_path))
+    message = r"^mnist is not on this machine and pooch, which fetches it, is not installed: set LORA_THEORY_DATA to"
+    with pytest.raises(BadInput, match=message):
+        load("mnist")
+    (tmp_path / "mnist").mkdir()
+    for name, content in small_mnist.items():
+        (tmp_path / "mnist" / name).write_bytes(content)
+    assert load("mnist").x_train.shape == (20, 9)
 
 
 def test_pooch_refuses_a_download_with_a_wrong_sha256(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

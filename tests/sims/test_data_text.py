@@ -13,12 +13,20 @@ from sims import data as data_sets
 from sims.data import CATALOGUE, DataFile, few_shot_text, load, load_text
 from sims.data import catalogue as catalogue_module
 from sims.data import files as files_module
-from sims.data.text import sentences_and_labels
+from sims.data.text import PAIR, pairs_and_labels, sentences_and_labels
 from sims.errors import BadInput
 
 CHOSEN_FOLDER = os.environ.get("LORA_THEORY_DATA")
 # Collected, not skipped: a machine without the files has no such test.
 FOUND = CHOSEN_FOLDER is not None and Path(CHOSEN_FOLDER, CATALOGUE["glue-sst2"].folder).is_dir()
+
+
+FOUND_PAIRS = CHOSEN_FOLDER is not None and Path(CHOSEN_FOLDER, CATALOGUE["glue-rte"].folder).is_dir()
+
+
+def pairs_tsv(rows: list[tuple[str, str, str]], *, header: bool) -> bytes:
+    lines = [f"{i}\t{a}\t{b}\t{label}\n" for i, (a, b, label) in enumerate(rows)]
+    return gzip.compress(("index\tsentence1\tsentence2\tlabel\n" * header + "".join(lines)).encode())
 
 
 def tsv(rows: list[tuple[str, int]]) -> bytes:
@@ -77,6 +85,42 @@ def test_few_sentences_that_do_not_exist_are_refused(small_sst2: Path, options: 
         few_shot_text(load_text("glue-sst2"), **options)
 
 
+def test_pairs_come_joined_with_1_for_entailment_and_only_some_parts_have_a_header(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    contents = {
+        "train_part1.tsv.gz": pairs_tsv([('a "b', "c ", "entailment"), ("d", "e", "not_entailment")], header=True),
+        "train_part2.tsv.gz": pairs_tsv([("f", "g", "not_entailment")], header=False),
+        "dev.tsv.gz": pairs_tsv([("h", "i", "entailment")], header=True),
+    }
+    files = tuple(DataFile(name, hashlib.sha256(c).hexdigest(), len(c)) for name, c in contents.items())
+    monkeypatch.setitem(catalogue_module.CATALOGUE, "glue-rte", replace(CATALOGUE["glue-rte"], files=files))
+    (tmp_path / "glue_rte").mkdir()
+    for name, content in contents.items():
+        (tmp_path / "glue_rte" / name).write_bytes(content)
+    monkeypatch.setenv("LORA_THEORY_DATA", str(tmp_path))
+    data = load_text("glue-rte")
+    assert dict(zip(data.train, data.y_train.tolist())) == {
+        f'a "b{PAIR}c': 1,
+        f"d{PAIR}e": 0,
+        f"f{PAIR}g": 0,
+    }
+    assert (data.test, data.y_test.tolist(), data.classes) == ((f"h{PAIR}i",), [1], 2)
+
+
+@pytest.mark.parametrize(
+    ("rows", "header", "message"),
+    [
+        ([("a", "b", "entailment")], False, "expected the header 'index<TAB>sentence1<TAB>sentence2<TAB>label'"),
+        ([("a", "b", "entailment"), ("a", "b", "neutral")], True, "line 3 of a TSV file .* not_entailment or entail"),
+        ([("a", "b\tc", "entailment")], True, "line 2 of a TSV file"),
+    ],
+)
+def test_other_layouts_of_pairs_are_refused(rows: list, header: bool, message: str) -> None:
+    with pytest.raises(BadInput, match=message):
+        pairs_and_labels(pairs_tsv(rows, header=header), header=True)
+
+
 def test_sentences_and_vectors_are_not_confused(small_sst2: Path) -> None:
     with pytest.raises(BadInput, match="glue-sst2 holds sentences, not vectors"):
         load("glue-sst2")
@@ -119,3 +163,12 @@ if FOUND:
         data = load_text("glue-sst2")
         assert np.bincount(data.y_train).tolist() == [29780, 37569]
         assert np.bincount(data.y_test).tolist() == [428, 444]
+
+
+if FOUND_PAIRS:
+
+    def test_the_real_pairs_have_the_published_counts() -> None:
+        data = load_text("glue-rte")
+        assert np.bincount(data.y_train).tolist() == [1241, 1249]
+        assert np.bincount(data.y_test).tolist() == [131, 146]
+        assert all(sentence.count(PAIR) == 1 for sentence in (*data.train, *data.test))

@@ -39,7 +39,8 @@ def test_printed_bounds() -> None:
 
 def test_the_union_over_eight_alphas_costs_what_was_computed_by_hand() -> None:
     without, with_union = (
-        float(subsampled_bound(0.0, 1e4, 8e6, 0, 0.05, 1.0, k)) - float(whole_sample_bound(0.0, 8_000_000, 0, 0.05, 1.0))
+        float(subsampled_bound(0.0, 1e4, 8e6, 0, 0.05, 1.0, k))
+        - float(whole_sample_bound(0.0, 8_000_000, 0, 0.05, 1.0))
         for k in (1, 8)
     )
     first = np.sqrt(np.log(8.01e6 / (1e4 * 0.05)) / 1.6e7) - np.sqrt(np.log(20) / 1.6e7)
@@ -83,7 +84,7 @@ def test_smoothed_losses_lie_in_their_range() -> None:
 def test_prefix_free_lengths_satisfy_kraft_only_from_two_bits_on() -> None:
     total = sum(2.0 ** (c - prefix_free_bits(c)) for c in range(2, 200_000))
     close(total, pi**2 / 6 - 1, PRINTED_DIGITS)
-    assert total + 1.0 > 1.0  # what strings of one bit would add
+    assert total + 2 * 2.0**-1 > 1  # with the two strings of one bit, at one bit each
     with pytest.raises(ValueError, match="string of 1 bits: expected at least 2"):
         prefix_free_bits(1)
 

@@ -16,13 +16,19 @@ from theory.bounds.pac_bayes import gaussian_kl, monte_carlo_upper, pac_bayes_kl
 stds = st.floats(0.05, 5.0)
 
 # ||B||^2 = P, prior deviation 1, posterior 1/2, training error 0.15, n = 60 000, delta = 0.05: P, divergence, bound
-PRINTED = ((80, 65.5, 0.1684), (640, 523.6, 0.2016), (1280, 1047.2, 0.2248), (6144, 5026.7, 0.3299), (73_728, 60320, 0.8065))
+PRINTED = (
+    (80, 65.5, 0.1684),
+    (640, 523.6, 0.2016),
+    (1280, 1047.2, 0.2248),
+    (6144, 5026.7, 0.3299),
+    (73_728, 60320, 0.8065),
+)
 
 
 @pytest.mark.parametrize(("parameters", "divergence", "bound"), PRINTED)
 def test_printed_bounds(parameters: int, divergence: float, bound: float) -> None:
     found = gaussian_kl(np.ones(parameters), 0.5, 1.0)
-    close(found / divergence, 1.0, 10 * PRINTED_DIGITS)
+    assert round(found, 1 if divergence < 10_000 else 0) == divergence
     close(pac_bayes_kl(0.15, 60_000, found, 0.05), bound, PRINTED_DIGITS)
 
 

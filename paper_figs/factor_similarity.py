@@ -1,0 +1,56 @@
+"""Similarity of learned factors across seeds and tasks, over the step size."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from paper_figs.records import result_of
+from paper_figs.style import BLACK, BLUE, GREEN, GREY, MARKERS, VERMILLION, column_figure, column_style
+
+_LINES = {
+    "same task": ("same task, other start", BLUE),
+    "same start": ("same start, other task", VERMILLION),
+    "neither": ("other start and task", GREEN),
+    "own start": ("factor and its own start", BLACK),
+}
+
+
+def draw_factor_similarity(record: Mapping[str, Any]) -> Figure:
+    """Return four panels: learned B and A (columns) when B and when A starts at zero (rows)."""
+    result = result_of(record, "factor_similarity")
+    with column_style():
+        figure = column_figure(3.5)
+        grid = figure.subplots(2, 2, sharex=True, sharey=True)
+        for row, zero in enumerate("BA"):
+            for column, factor in enumerate("BA"):
+                _panel(grid[row, column], result, zero, factor)
+            other = "A" if zero == "B" else "B"
+            grid[row, 0].set_ylabel(f"{zero} = 0, {other} random:\nsimilarity φ")
+        grid[0, 0].set_title("learned B")
+        grid[0, 1].set_title("learned A")
+        for axes in grid[1]:
+            axes.set_xlabel("step size")
+        grid[0, 0].set_xscale("log")
+        grid[0, 0].set_ylim(0, 1.05)
+        handles, labels = grid[0, 1].get_legend_handles_labels()
+        figure.legend(handles, labels, loc="outside upper center", ncols=2, columnspacing=1.0)
+    return figure
+
+
+def _panel(axes: Axes, result: Mapping[str, Any], zero: str, factor: str) -> None:
+    """Draw means over pairs and matrices by step size, the range over matrices as a band, chance, the chosen rate."""
+    rates, matrices = result["rates"], list(result["shapes"])
+    for marker, (scenario, (label, colour)) in zip(MARKERS, _LINES.items(), strict=False):
+        values = [[step[name][factor][scenario] for name in matrices] for step in result["zero"][zero]]
+        if values[0][0] is None:  # a factor that started at zero has no start to be compared with
+            continue
+        means = np.array([[pairs["mean"] for pairs in row] for row in values])
+        dashes = (0, (4, 2)) if scenario == "own start" else "-"
+        axes.fill_between(rates, means.min(axis=1), means.max(axis=1), color=colour, alpha=0.15, linewidth=0)
+        axes.plot(rates, means.mean(axis=1), color=colour, marker=marker, linestyle=dashes, label=label)
+    chance = np.mean([result["chance"][name][factor]["mean"] for name in matrices])
+    axes.axhline(chance, color=GREY, linestyle=":", label="chance, $r/d$")
+    axes.axvline(rates[result["best_rate"]], color=GREY, linewidth=0.6, zorder=0)

@@ -1,0 +1,130 @@
+"""`lora-theory train`: LoRA runs on a benchmark, one for each seed, with a record of each."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated, Any
+
+from cyclopts import Parameter
+
+from proofs_check.commands import _options, _output
+
+_MOST_SEEDS = 10_000
+
+
+def train(
+    *,
+    benchmark: str,
+    adapter: str,
+    rank: _options.Rank = None,
+    seeds: Annotated[str, Parameter(allow_leading_hyphen=True)] = "0:1",
+    set: Annotated[tuple[str, ...], Parameter(allow_leading_hyphen=True, negative="")] = (),  # noqa: A002
+    records: Path | None = None,
+    json: _options.Json = None,
+) -> int:
+    """Train an adapter on a benchmark, once for each seed.
+
+    A configuration that has a record is not run again; a run that was killed goes on with the seeds that have none.
+
+    Parameters
+    ----------
+    benchmark
+        digits-mlp, mnist-mlp-{tiny,small,medium,large}, fashion-mlp-medium, text-classifier-{sst2,rte}.
+    adapter
+        full, rank0 (the head alone), lora, b-only, a-only.
+    rank
+        Rank of the adapter (not for full and rank0).
+    seeds
+        FIRST:END (END left out), or one seed, or a comma-separated list of these.
+    set
+        KEY=VALUE changes a setting, such as max_steps=100, lr=1e-3, samples=500, backbone=pretrained, dtype=float64,
+        a_start=gaussian; "none" is no value. Give it once for each setting.
+    records
+        Folder of the records, one JSON file a run.
+    json
+        Write JSON to this file; - prints it, and nothing else.
+    """
+    from proofs_check import compile_cache
+    from sims.records import RecordStore
+    from sims.training.config import resolve
+    from sims.training.runs import train_seeds
+
+    answer = _output.Answer(json)
+    chosen = parse_seeds(seeds)
+    settings = resolve(benchmark, adapter, 0 if rank is None else rank, overrides=parse_settings(set))
+    store = None if records is None else RecordStore(_output.writable_folder(records, "--records"))
+    compile_cache.enable()
+    results: dict[int, dict[str, Any]] = {}
+    try:
+        with answer.working(), _output.progress(len(chosen), "seed") as bar:
+            for result in train_seeds(settings, chosen, store=store, after=bar.update):
+                results[result["seed"]] = result
+    except KeyboardInterrupt as stop:
+        kept = [results[seed] for seed in chosen if seed in results]
+        answer.give(kept, _table(kept) if kept else "no seed finished")
+        raise type(stop)(f"{len(kept)} of {len(chosen)} seeds finished, kept above") from None
+    rows = [results[seed] for seed in chosen]
+    answer.give(rows, _table(rows))
+    return 0
+
+
+def parse_seeds(text: str) -> list[int]:
+    """Return the seeds of "0:5", "3" or "0:3,7", in that order.
+
+    Raises:
+        BadInput: anything else, an empty range, a repeated seed, or more seeds than is sensible.
+    """
+    from sims.errors import BadInput
+
+    expected = "expected FIRST:END with FIRST < END such as 0:5, one seed, or a comma-separated list of these"
+    found: list[int] = []
+    for part in text.split(","):
+        ends = part.strip().split(":")
+        if len(ends) > 2 or not all(end.isascii() and end.isdigit() and len(end) <= 10 for end in ends):
+            raise BadInput(f"--seeds {text!r}: {expected}")
+        first, end = int(ends[0]), int(ends[-1]) + (len(ends) == 1)
+        if not first < end <= 2**32:
+            raise BadInput(f"--seeds {text!r}: {part!r} is empty or beyond {2**32 - 1}; {expected}")
+        if end - first > _MOST_SEEDS:
+            raise BadInput(f"--seeds {text!r}: {end - first} seeds, expected at most {_MOST_SEEDS}")
+        found.extend(range(first, end))
+    if len(set(found)) < len(found):
+        raise BadInput(f"--seeds {text!r}: a seed is given twice; {expected}")
+    return found
+
+
+def parse_settings(pairs: Sequence[str]) -> dict[str, str]:
+    """Return the settings of KEY=VALUE words; raises BadInput for another form, or a key given twice."""
+    from sims.errors import BadInput
+
+    found: dict[str, str] = {}
+    for pair in pairs:
+        key, sign, value = pair.partition("=")
+        if not (key and sign and value):
+            raise BadInput(f"--set {pair!r}: expected KEY=VALUE such as max_steps=100")
+        if key in found:
+            raise BadInput(f"--set {key} is given twice: {found[key]} and {value}")
+        found[key] = value
+    return found
+
+
+def _table(rows: Sequence[dict[str, Any]]) -> str:
+    titles = ("seed", "adapter", "rank", "trained", "of", "train", "test", "seconds", "benchmark")
+    lines = [
+        (
+            str(row["seed"]),
+            row["adapter"],
+            str(row["rank"]),
+            str(row["trainable"]),
+            str(row["total"]),
+            _share(row["train_metric"]),
+            _share(row["test_metric"]) + (" (diverged)" if row["diverged"] else ""),
+            f"{row['seconds']:.1f}",
+            f"{row['benchmark']} ({row['backbone']} backbone, {row['metric']})",
+        )
+        for row in rows
+    ]
+    return _output.columns(titles, lines)
+
+
+def _share(value: float | None) -> str:
+    return "-" if value is None else f"{100 * value:.2f} %"

@@ -1,0 +1,1 @@
+"""Adapters: which factors of which matrices are trained, and how they start."""

@@ -1,0 +1,1 @@
+"""Benchmarks by name: data, backbone, the matrices that are adapted, and default settings."""

@@ -1,0 +1,1 @@
+"""Training of adapters on frozen backbones: the engine, its configuration, and records of runs."""

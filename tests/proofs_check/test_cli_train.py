@@ -1,0 +1,150 @@
+"""The command train: its output, its records, being stopped, and every bad input in one line."""
+
+import json
+
+import pytest
+
+from proofs_check.commands.train import parse_seeds, parse_settings
+from sims.errors import BadInput
+from sims.training import runs as runs_module
+
+QUICK = ("--set", "max_steps=3", "--set", "samples=40", "--set", "batch_size=8", "--set", "evaluations=1")
+B_ONLY = ("train", "--benchmark", "digits-mlp", "--adapter", "b-only", "--rank", "2")
+KEYS = {
+    *("benchmark", "adapter", "rank", "seed", "trainable", "total", "metric", "train_metric", "test_metric", "seconds"),
+    *("backbone", "curves", "device", "dtype", "versions", "config_hash"),
+}
+
+
+def test_one_object_a_seed_with_the_stable_keys_and_a_record_each(run, tmp_path):
+    code, out, err = run(*B_ONLY, "--seeds", "0:2", *QUICK, "--records", tmp_path / "r", "--json", "-")
+    rows = json.loads(out)
+    assert (code, err) == (0, "")
+    assert [row["seed"] for row in rows] == [0, 1]
+    assert all(set(row) >= KEYS for row in rows)
+    assert {row["trainable"] for row in rows} == {2 * (128 + 64) + 650}
+    assert {row["total"] for row in rows} == {64 * 128 + 128 * 64 + 650}
+    assert {path.stem for path in (tmp_path / "r").iterdir()} == {row["config_hash"] for row in rows}
+    for row in rows:
+        record = json.loads((tmp_path / "r" / f"{row['config_hash']}.json").read_text())
+        assert record["config"]["seed"] == row["seed"]
+        assert {"device", "dtype", "versions", "code"} <= set(record["environment"])
+        assert record["result"] == {key: value for key, value in row.items() if key != "config_hash"}
+
+
+def test_a_repeated_command_trains_nothing(run, tmp_path, monkeypatch):
+    arguments = (*B_ONLY, "--seeds", "0:2", *QUICK, "--records", tmp_path, "--json", "-")
+    first = run(*arguments)
+
+    def never(*_, **__):
+        raise AssertionError("trained again")
+
+    monkeypatch.setattr(runs_module, "train_group", never)
+    assert run(*arguments) == first
+
+
+def test_without_json_there_is_a_table(run):
+    code, out, _ = run("train", "--benchmark", "digits-mlp", "--adapter", "rank0", *QUICK)
+    assert code == 0
+    title, rule, line = out.splitlines()
+    assert title.split()[:3] == ["seed", "adapter", "rank"]
+    assert set(rule) == {"-"}
+    assert "digits-mlp (random backbone, accuracy)" in line
+    assert line.count(" %") == 2
+
+
+def test_full_training_on_digits_is_above_95_per_cent_and_b_only_learns(run):
+    found = {}
+    for adapter in (("full",), ("rank0",), ("b-only", "--rank", "8")):
+        code, out, _ = run("train", "--benchmark", "digits-mlp", "--adapter", *adapter, "--seeds", "0:3", "--json", "-")
+        assert code == 0
+        found[adapter[0]] = sum(row["test_metric"] for row in json.loads(out)) / 3
+    assert found["full"] > 0.95
+    assert found["b-only"] > found["rank0"]
+
+
+def test_ctrl_c_keeps_the_seeds_that_are_finished(run, tmp_path, monkeypatch):
+    real = runs_module.train_group
+
+    def stopped(settings, seeds, **options):
+        if 8 in seeds:  # the second group
+            raise KeyboardInterrupt
+        return real(settings, seeds, **options)
+
+    monkeypatch.setattr(runs_module, "train_group", stopped)
+    code, out, err = run(*B_ONLY, "--seeds", "0:10", *QUICK, "--records", tmp_path, "--json", "-")
+    assert code == 130
+    assert [row["seed"] for row in json.loads(out)] == list(range(8))
+    assert "interrupted; 8 of 10 seeds finished, kept above" in err
+    assert len(list(tmp_path.glob("*.json"))) == 8
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("--benchmark", "nope", "--adapter", "lora", "--rank", "2"), "benchmark 'nope' is unknown: expected one of"),
+        (("--benchmark", "digits-mlp", "--adapter", "loar"), "adapter 'loar' is unknown: expected one of full, rank0"),
+        (("--benchmark", "digits-mlp", "--adapter", "lora", "--rank", "0"), "rank 0 is out of range for lora"),
+        (("--benchmark", "digits-mlp", "--adapter", "lora"), "rank 0 is out of range for lora"),
+        (("--benchmark", "digits-mlp", "--adapter", "lora", "--rank", "-1"), "expected a whole number from 0"),
+        (
+            ("--benchmark", "digits-mlp", "--adapter", "lora", "--rank", "65"),
+            "rank 65 is above the sides of a 128 x 64",
+        ),
+        (("--benchmark", "digits-mlp", "--adapter", "full", "--rank", "2"), "full has no rank"),
+        (("--benchmark", "digits-mlp", "--adapter", "full", "--seeds", "3:1"), "--seeds '3:1'"),
+        (("--benchmark", "digits-mlp", "--adapter", "full", "--set", "colour=red"), "setting 'colour' is unknown"),
+        (("--benchmark", "digits-mlp", "--adapter", "full", "--set", "lr"), "--set 'lr': expected KEY=VALUE"),
+        (("--benchmark", "digits-mlp", "--adapter", "full", "--set", "lr=x"), "setting lr is 'x'"),
+        (("--benchmark", "digits-mlp", "--adapter", "full", "--set", "lr=1", "--set", "lr=2"), "lr is given twice"),
+        (("--benchmark", "digits-mlp", "--adapter", "full", "--records", "/dev/null/r"), "cannot be written"),
+        (("--adapter", "full"), "--benchmark is missing its value"),
+    ],
+)
+def test_bad_input_is_one_line_and_exit_code_2(run, arguments, message):
+    code, out, err = run("train", *arguments)
+    assert (code, out) == (2, "")
+    assert len(err.splitlines()) == 1
+    assert message in err
+
+
+def test_data_that_are_not_here_are_one_line(run, monkeypatch, tmp_path):
+    from sims.benchmarks import mlp, text
+    from sims.data import files
+
+    def unreachable(url, file, folder):
+        raise OSError("no network")
+
+    mlp._samples.cache_clear()
+    text._encoded.cache_clear()
+    monkeypatch.setattr(files, "download", unreachable)
+    monkeypatch.setattr(text, "encoder_folder", lambda data: "unused")
+    monkeypatch.setattr(files, "cache_folder", lambda: tmp_path)
+    monkeypatch.setenv("LORA_THEORY_DATA", str(tmp_path))
+    for benchmark, name in (("mnist-mlp-tiny", "mnist"), ("text-classifier-rte", "glue-rte")):
+        code, _, err = run("train", "--benchmark", benchmark, "--adapter", "full")
+        assert code == 2
+        assert len(err.splitlines()) == 1
+        assert f"{name} is not on this machine" in err
+
+
+@pytest.mark.parametrize(
+    ("text", "seeds"), [("0:3", [0, 1, 2]), ("7", [7]), ("0:2,9, 4:5", [0, 1, 9, 4]), ("4294967295", [2**32 - 1])]
+)
+def test_seeds_are_ranges_and_numbers(text, seeds):
+    assert parse_seeds(text) == seeds
+
+
+@pytest.mark.parametrize(
+    "text", ["", ":", "3:", ":3", "1:2:3", "-1", "0:-1", "2:2", "a", "1.5", "0:3,1", "4294967296", "0:20000", "²"]
+)
+def test_other_words_for_seeds_are_refused(text):
+    with pytest.raises(BadInput, match="--seeds"):
+        parse_seeds(text)
+
+
+def test_settings_keep_what_follows_the_first_equals_sign():
+    assert parse_settings(["a=b=c", "x=1"]) == {"a": "b=c", "x": "1"}
+    for word in ("a", "=1", "a="):
+        with pytest.raises(BadInput, match="expected KEY=VALUE"):
+            parse_settings([word])

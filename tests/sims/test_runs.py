@@ -1,0 +1,123 @@
+"""Settings from outside, and runs with records: no run twice, a killed sweep resumes, equal settings share a name."""
+
+from pathlib import Path
+
+import pytest
+
+from sims.errors import BadInput
+from sims.records import RecordStore, config_hash
+from sims.training import runs as runs_module
+from sims.training.config import as_config, resolve
+from sims.training.runs import seeds_together, train_seeds
+from sims.training.settings import RunSettings
+
+SETTINGS = {"max_steps": 4, "samples": 40, "batch_size": 8, "evaluations": 2}
+
+
+def tiny(adapter: str = "b-only", rank: int = 2) -> RunSettings:
+    return resolve("digits-mlp", adapter, rank, overrides=SETTINGS)
+
+
+@pytest.fixture
+def trained(monkeypatch: pytest.MonkeyPatch) -> list[list[int]]:
+    """Return the seeds of every group that is really trained."""
+    groups: list[list[int]] = []
+    real = runs_module.train_group
+
+    def counted(settings, seeds, **options):
+        groups.append(list(seeds))
+        return real(settings, seeds, **options)
+
+    monkeypatch.setattr(runs_module, "train_group", counted)
+    return groups
+
+
+def test_a_repeated_configuration_is_not_run_again(tmp_path: Path, trained: list[list[int]]) -> None:
+    store = RecordStore(tmp_path)
+    first = list(train_seeds(tiny(), [0, 1], store=store))
+    files = {path: path.read_bytes() for path in tmp_path.glob("*.json")}
+    again = list(train_seeds(tiny(), [1, 0], store=store))
+    assert trained == [[0, 1]]
+    assert again == first[::-1]
+    assert {path: path.read_bytes() for path in tmp_path.glob("*.json")} == files
+    assert {path.stem for path in files} == {row["config_hash"] for row in first}
+    assert next(store.records()).experiment == "train"
+
+
+def test_a_killed_sweep_goes_on_with_the_seeds_that_have_no_record(
+    tmp_path: Path, trained: list[list[int]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store, real = RecordStore(tmp_path), runs_module.train_group
+
+    def killed(settings, seeds, **options):
+        if 2 in seeds:
+            raise KeyboardInterrupt
+        return real(settings, seeds, **options)
+
+    monkeypatch.setattr(runs_module, "train_group", killed)
+    found = []
+    with pytest.raises(KeyboardInterrupt):
+        found.extend(train_seeds(tiny(), [0, 1, 2, 3], store=store, together=2))
+    assert trained == [[0, 1]]
+    assert len(list(store.records())) == 2
+    monkeypatch.setattr(runs_module, "train_group", real)
+    rows = list(train_seeds(tiny(), [0, 1, 2, 3], store=store, together=2))
+    assert trained == [[0, 1], [2, 3]]
+    assert sorted(row["seed"] for row in rows) == [0, 1, 2, 3]
+
+
+def test_progress_adds_up_to_the_seeds_with_and_without_records(tmp_path: Path) -> None:
+    told: list[float] = []
+    store = RecordStore(tmp_path)
+    list(train_seeds(tiny(), [0], store=store, after=told.append))
+    assert abs(sum(told) - 1) < 1e-9
+    list(train_seeds(tiny(), [0, 1, 2], store=store, together=2, after=told.append))
+    assert abs(sum(told) - 4) < 1e-9
+
+
+def test_what_a_default_stands_for_is_part_of_the_name() -> None:
+    spelled = resolve(
+        "digits-mlp",
+        "b-only",
+        2,
+        overrides=SETTINGS | {"alpha": "4", "a_start": "orthonormal", "lr": "3e-3", "backbone": "random"},
+    )
+    assert config_hash(as_config(spelled)) == config_hash(as_config(tiny()))
+    other = resolve("digits-mlp", "b-only", 2, overrides=SETTINGS | {"a_start": "gaussian"})
+    assert config_hash(as_config(other)) != config_hash(as_config(tiny()))
+    assert resolve("digits-mlp", "full", overrides={"samples": "none"}).samples is None
+    assert resolve("digits-mlp", "full", overrides={"train_head": "false"}).train_head is False
+    assert resolve("digits-mlp", "full", overrides={"backbone": "pretrained"}).backbone_seed == 0
+
+
+@pytest.mark.parametrize(
+    ("overrides", "message"),
+    [
+        ({"learning_rate": 1}, "setting 'learning_rate' is unknown: expected one of backbone, backbone_seed"),
+        ({"seed": 1}, "setting 'seed' is unknown"),
+        ({"lr": "fast"}, "setting lr is 'fast': input should be a valid number"),
+        ({"lr": "0"}, "lr 0.0 is out of range"),
+        ({"lr": "none"}, "setting lr is None"),
+        ({"max_steps": "1.5"}, "setting max_steps is '1.5': input should be a valid integer"),
+        ({"max_steps": 0}, "max_steps 0 is out of range: expected at least 1"),
+        ({"epochs": "inf"}, "epochs inf is out of range"),
+        ({"data_seed": -1}, "data_seed -1 is out of range"),
+        ({"optimiser": "lion"}, "setting optimiser is 'lion': input should be 'adamw', 'adam' or 'sgd'"),
+        ({"dtype": "float16"}, "setting dtype is 'float16'"),
+        ({"momentum": 2}, "momentum 2.0 is out of range"),
+        ({"evaluations": 0}, "evaluations 0 is out of range"),
+        ({"a_start": "zero"}, "no gradient reaches the trained factor"),
+    ],
+)
+def test_bad_settings_are_one_line(overrides: dict, message: str) -> None:
+    with pytest.raises(BadInput, match=message):
+        resolve("digits-mlp", "b-only", 2, overrides=overrides)
+
+
+def test_seeds_are_checked_and_grouped_by_the_benchmark() -> None:
+    assert seeds_together(tiny()) == 8
+    for seeds in ([], [1, 1]):
+        with pytest.raises(BadInput, match="expected at least one, each once"):
+            list(train_seeds(tiny(), seeds))
+    with pytest.raises(BadInput, match="together 0 is out of range"):
+        list(train_seeds(tiny(), [0], together=0))
