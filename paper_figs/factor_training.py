@@ -20,6 +20,7 @@ _FAMILIES = {
 }
 _STARTS = ("orthonormal", "gaussian", "kaiming", "rand", "singular-right", "singular-left")
 _SHORT = {"gaussian": "Gauss", "kaiming": "Kaiming", "singular-right": "singular", "singular-left": "singular"}
+_NAMES = {"mnist": "MNIST", "fashion-mnist": "Fashion-MNIST", "glue-sst2": "SST-2, MiniLM", "glue-rte": "RTE, MiniLM"}
 _SIZES = {
     "orthonormal": ("orthonormal", BLUE, "-", "o"),
     "kaiming": ("Kaiming", VERMILLION, "-", "s"),
@@ -28,15 +29,20 @@ _SIZES = {
 
 
 def draw_factor_training(record: Mapping[str, Any]) -> Figure:
-    """Return three panels: accuracy over tuned scalars and by start of the frozen factor, loss over the step size."""
+    """Return accuracy over tuned scalars, one panel a setting, accuracy by start, and loss over the step size."""
     result = result_of(record, "factor_training")
+    settings = result["settings"]
+    columns = min(2, len(settings))
+    rows = -(-len(settings) // columns)
     with column_style():
-        figure = column_figure(5.0)
-        top, middle, bottom = figure.subplots(3, 1, height_ratios=(1.15, 0.9, 1.15))
-        _accuracies(top, result["settings"][0])
-        _by_start(middle, result["settings"][0])
-        _step_sizes(bottom, result["steps"])
-        figure.legend(*top.get_legend_handles_labels(), loc="outside upper center", ncols=4, columnspacing=1.0)
+        figure = column_figure(3.7 + 1.3 * rows)
+        grid = figure.add_gridspec(rows + 2, columns, height_ratios=(*[1.15] * rows, 0.9, 1.15))
+        panels = [figure.add_subplot(grid[i // columns, i % columns]) for i in range(len(settings))]
+        for axes, setting in zip(panels, settings, strict=True):
+            _accuracies(axes, setting)
+        _by_start(figure.add_subplot(grid[rows, :]), settings[0])
+        _step_sizes(figure.add_subplot(grid[rows + 1, :]), result["steps"])
+        figure.legend(*panels[0].get_legend_handles_labels(), loc="outside upper center", ncols=4, columnspacing=1.0)
     return figure
 
 
@@ -98,7 +104,8 @@ def _accuracies(axes: Axes, setting: Mapping[str, Any]) -> None:
         )
     axes.set_xscale("log")
     axes.set_xlabel("tuned scalars")
-    axes.set_ylabel(f"test accuracy, {setting['name']}")
+    axes.set_title(_NAMES.get(setting["name"], setting["name"]))
+    axes.set_ylabel("test accuracy")
 
 
 def _by_start(axes: Axes, setting: Mapping[str, Any]) -> None:

@@ -8,9 +8,9 @@ from matplotlib.figure import Figure
 
 from paper_figs.asymmetry_boundary import draw_asymmetry_boundary
 from paper_figs.bounds_ladder import bounds_table, draw_bounds_ladder
+from paper_figs.certificates import certificates_table, draw_certificates
 from paper_figs.factor_similarity import draw_factor_similarity
 from paper_figs.factor_training import draw_factor_training, factor_training_table
-from paper_figs.certificates import certificates_table, draw_certificates
 from paper_figs.fails_loudly import draw_fails_loudly
 from paper_figs.few_shot import draw_few_shot
 from paper_figs.frontier import draw_frontier
@@ -188,9 +188,9 @@ _SPECS = (
         "A small network, trained on images turned upside down, is adapted to upright ones; its head stays frozen. "
         "Every arm takes the step size that is best on validation samples; error bars: standard deviation over starts "
         "of the adapter. Top: test accuracy over the number of tuned scalars, ranks 1 to 16. In the committed record "
-        "LoRA at rank r is as good as B-only or A-only at rank 2r, or better, within the spread. Middle: the start of the frozen "
-        "factor hardly matters once the step size is chosen (bars: means; singular: top singular vectors of the "
-        "adapted matrix). Bottom: A-only by plain gradient descent. The frozen Kaiming B, of column norm c, needs "
+        "LoRA at rank r is as good as B-only or A-only at rank 2r, or better, within the spread. Middle: the start of "
+        "the frozen factor hardly matters once the step size is chosen (bars: means; singular: top singular vectors of "
+        "the adapted matrix). Bottom: A-only by plain gradient descent. The frozen Kaiming B, of column norm c, needs "
         "steps smaller by c², as predicted (arrow); divided by c it trains as the orthonormal one. The table "
         "holds all arms.",
         "factor_training",
@@ -202,9 +202,9 @@ _SPECS = (
         "Which learned factors are similar depends on which one starts at zero",
         "Both factors of LoRA trained on four tasks from four starts; mean subspace similarity φ over pairs of runs "
         "(bands: range over the adapted matrices), over the step size (vertical line: best on validation samples). "
-        "Top: B = 0 and A random, as usual: learned B are alike on the same task, learned A from the same start, because "
-        "each stays near its own start (dashed). That wears off as steps grow. Bottom: A = 0 and B random: the roles "
-        "are exchanged.",
+        "Top: B = 0 and A random, as usual: learned B are alike on the same task, learned A from the same start, "
+        "because each stays near its own start (dashed). That wears off as steps grow. Bottom: A = 0 and B random: the "
+        "roles are exchanged.",
         "factor_similarity",
         draw_factor_similarity,
     ),

@@ -15,7 +15,7 @@ from proofs_check.commands import _options, _output
 from proofs_check.execute import run_claim
 from tests.proofs_check import fake_claims
 
-COMMANDS = ("report", "verify", "claims", "solve", "certify", "bound", "figures", "data", "info")
+COMMANDS = ("report", "verify", "claims", "solve", "certify", "bound", "train", "figures", "data", "info")
 ONE_LINE = re.compile(r"lora-theory: [^\n]+\n")
 
 
