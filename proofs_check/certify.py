@@ -106,8 +106,7 @@ def _exact_verdict(problem: ConvexProblem, candidate: Candidate, lam: Fraction, 
         return "saddle"
     if not facts.s_inertia[2]:
         return "global_minimum"
-    strict = facts.hessian_inertia[1] == facts.gauge_dimension
-    return "spurious_local_minimum" if strict else "spurious_second_order_point"
+    return "spurious_local_minimum" if facts.strict_spurious else "spurious_second_order_point"
 
 
 def _interval_proof(problem: ConvexProblem, candidate: Candidate, lam: Fraction) -> SpuriousMinimum | None:

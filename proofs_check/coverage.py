@@ -6,16 +6,20 @@ code is full: weights 2^-bits of all predictors sum to one. A certificate that h
 on a sample if it fails for any of them, which is what is counted.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from jaxtyping import Bool, Float
 from scipy.stats import binom
 
-from proofs_check.evidence import Measurement
+from proofs_check.evidence import Evidence, Level, Measurement
 
+DELTA = 0.05  # every certificate is allowed to fail this often
 STANDARD_ERRORS = 5.0
+# what the claims on codes assume, and what their controls drop
+PREFIX_CODE = "prefix code fixed before the sample; everything chosen with the sample is in it"
+UNCHARGED = "the bits of the predictor that was chosen with the sample not charged"
 # (bits of a description, predictors that have it)
 FULL_CODE = ((4, 8), (8, 64), (14, 4096))
 
@@ -81,11 +85,35 @@ BOUNDED = (CodedClass(50, 0.4, steps=2), CodedClass(200, 0.1, steps=4))
 EVERY = (ZERO_ONE[0], BOUNDED[0], *ZERO_ONE[1:], BOUNDED[1])
 
 
-def fresh_samples(level: str) -> int:
+def fresh_samples(level: Level) -> int:
     """Return the number of fresh samples at this level, at least 1000."""
     return {"smoke": 1000, "quick": 4000, "full": 20_000}[level]
 
 
-def worlds(level: str, candidates: Sequence[CodedClass]) -> Sequence[CodedClass]:
+def worlds(level: Level, candidates: Sequence[CodedClass]) -> Sequence[CodedClass]:
     """Return the instances of this level: the first two at smoke."""
     return candidates[:2] if level == "smoke" else candidates
+
+
+def count_failures(
+    compare: Callable[[CodedClass, np.ndarray, np.ndarray], Sequence[Measurement]],
+    candidates: Sequence[CodedClass],
+    level: Level,
+    seed: int,
+    *,
+    stream: int,
+    charged: bool = True,
+) -> Evidence:
+    """Return what ``compare(world, risks, bits)`` measures on fresh samples of the worlds of this level.
+
+    ``risks`` (samples, groups) are the smallest training risks, ``bits`` (1, groups) the lengths of the descriptions,
+    zero unless ``charged``. Samples are drawn from the stream of this number of the seed.
+    """
+    chosen = worlds(level, candidates)
+    measurements: list[Measurement] = []
+    for world in chosen:
+        rng = np.random.default_rng([seed, stream, world.n])
+        risks = world.smallest_risks(rng, fresh_samples(level))
+        measurements += compare(world, risks, world.bits if charged else np.zeros_like(world.bits))
+    sizes = {"samples drawn": fresh_samples(level), "delta": DELTA}
+    return Evidence(tuple(measurements), len(chosen), sizes=sizes, seeds=(seed,))

@@ -30,8 +30,7 @@ def prove(made: Design, seed: int) -> Proofs:
     n = made.problem.n
     exact = SquaredProblem(made.problem, Fraction(1, n))
     facts = exact.facts(made.u, made.v)
-    strict = facts.stationary and facts.hessian_inertia[2] == 0
-    strict = strict and facts.hessian_inertia[1] == facts.gauge_dimension and facts.s_inertia[2] > 0
+    strict = facts.strict_spurious
     gradients = np.asarray(made.problem.layers[0].dense())
     gradients = gradients + NOISE * np.random.default_rng(seed).standard_normal(gradients.shape)
     noisy = make_problem([DenseFeatures(gradients)], made.problem.f0, made.problem.y, SQUARED)

@@ -41,6 +41,16 @@ class ExactFacts:
     gauge_dimension: int
     objective: Fraction
 
+    @property
+    def strict_minimum(self) -> bool:
+        """Whether the point is a local minimum, strict modulo gauge: all zeros of the Hessian are the gauge's."""
+        return self.stationary and self.hessian_inertia[1:] == (self.gauge_dimension, 0)
+
+    @property
+    def strict_spurious(self) -> bool:
+        """Whether it is a strict minimum that is not global: S has a negative direction."""
+        return self.strict_minimum and self.s_inertia[2] > 0
+
 
 def _dense_rows(problem: ConvexProblem) -> list[fmpq_mat]:
     (features,) = problem.layers

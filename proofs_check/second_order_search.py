@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from proofs_check.certificates import CriticalPoint, critical_point
-from proofs_check.evidence import Measurement
+from proofs_check.evidence import Evidence, Measurement
 from proofs_check.instances import Instance
 from sims.landscape.search import find_stationary_points, gaussian_starts
 
@@ -75,6 +75,11 @@ def survey(
     return Survey(instance, rank, tuple(points), tuple(factors), rejected)
 
 
+def survey_each(cases: Sequence[tuple[Instance, int]], *, starts: int, seed: int) -> list[Survey]:
+    """Return the survey of every instance at its rank, each with a seed of its own."""
+    return [survey(instance, rank, starts=starts, seed=seed + i) for i, (instance, rank) in enumerate(cases)]
+
+
 def all_global(found: Survey) -> list[Measurement]:
     """Return the measurements of 'every second-order stationary point is a global minimiser' on one survey."""
     runs = len(found.points) + found.rejected
@@ -94,3 +99,9 @@ def tally(surveys: Sequence[Survey]) -> tuple[str, ...]:
     points = sum(len(s.points) for s in surveys)
     rejected = sum(s.rejected for s in surveys)
     return (f"{points} certified second-order points on {len(surveys)} instances; {rejected} runs rejected",)
+
+
+def evidence_of(surveys: Sequence[Survey], seeds: tuple[int, ...] = ()) -> Evidence:
+    """Return the evidence of 'every second-order stationary point is a global minimiser' on these surveys."""
+    measurements = tuple(m for s in surveys for m in all_global(s))
+    return Evidence(measurements, len(surveys), seeds=seeds, notes=tally(surveys))

@@ -1,5 +1,6 @@
 """Where first-order runs end: the last iterates are polished to second-order points and certified from the data."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -41,10 +42,19 @@ class Ends:
         return Measurement(name, measured, predicted, relation, 0.0, where, trusted=self.undecided == 0)
 
 
-def ends_at(instance: Instance, points: Float[np.ndarray, "b d r"]) -> Ends:
-    """Return what the second-order points are that damped Newton steps reach from these points."""
+def total(parts: Sequence[Ends]) -> Ends:
+    """Return the ends of all these runs together."""
+    return Ends(
+        found_global=sum(part.found_global for part in parts),
+        spurious=sum(part.spurious for part in parts),
+        undecided=sum(part.undecided for part in parts),
+    )
+
+
+def ends_at(instance: Instance, points: Float[np.ndarray, "b d r"], **search: Any) -> Ends:
+    """Return what the second-order points are that damped Newton steps reach; ``search`` are options of theirs."""
     m, problem = instance.landscape.d_out, instance.problem
-    found = find_stationary_points(instance.landscape, points)
+    found = find_stationary_points(instance.landscape, points, **search)
     words = [
         critical_point(problem, q[:m], q[m:], instance.lam).kind if accepted else "inconclusive"
         for q, accepted in zip(found.q, found.accepted, strict=True)

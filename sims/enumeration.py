@@ -101,7 +101,8 @@ def enumerate_learner(learner: FiniteLearner) -> Enumeration:
     samples = _tuples(len(p), n)
     joint = p[samples].prod(axis=1)[:, None] * learner.channel
     losses = learner.losses
-    train_rows = np.array([(joint * losses[:, samples[:, i]].T).sum() for i in range(n)])
+    low, high = losses.min(), losses.max()  # a mean lies between; rounding of its sum may not
+    train_rows = np.clip([(joint * losses[:, samples[:, i]].T).sum() for i in range(n)], low, high)
     individual = np.array(
         [mutual_information(np.stack([joint[samples[:, i] == z].sum(axis=0) for z in range(len(p))])) for i in range(n)]
     )
@@ -119,7 +120,7 @@ def enumerate_learner(learner: FiniteLearner) -> Enumeration:
     return Enumeration(
         samples=n,
         train_rows=train_rows,
-        population=float((joint.sum(axis=0) @ losses) @ p),
+        population=float(np.clip((joint.sum(axis=0) @ losses) @ p, low, high)),
         information=float(mutual_information(joint)),
         individual=individual,
         cmi=rows.cmi,

@@ -63,10 +63,18 @@ def frozen_rows(
     if rows == "gaussian":
         gaussian *= dim**-0.5
         return gaussian
-    q, r = np.linalg.qr(np.swapaxes(gaussian, 1, 2))
-    # QR fixes signs by convention; without this the distribution is not uniform
-    q *= np.where(np.diagonal(r, axis1=1, axis2=2) < 0, -1.0, 1.0)[:, None, :]
-    return np.swapaxes(q, 1, 2)
+    return _orthonormal(np.swapaxes(gaussian, 1, 2))
+
+
+def orthonormal_rows(rng: np.random.Generator, rows: int, columns: int) -> Float[np.ndarray, "rows columns"]:
+    """Return one uniform matrix with orthonormal rows: the law of frozen_rows of 'haar', its entries drawn by columns.
+
+    Raises:
+        BadInput: no rows, or more rows than columns.
+    """
+    if not 1 <= rows <= columns:
+        raise BadInput(f"{rows} orthonormal rows of length {columns}: expected 1 to {columns}")
+    return _orthonormal(rng.standard_normal((columns, rows)))
 
 
 def captured_b_only(
@@ -163,6 +171,14 @@ def _chunks(rng: np.random.Generator, draws: int, rank: int, dim: int, rows: str
     size = max(1, _CHUNK_BYTES // (8 * rank * dim))
     for start in range(0, max(1, draws), size):
         yield frozen_rows(rng, min(size, draws - start), rank, dim, rows)
+
+
+def _orthonormal(gaussian: Float[np.ndarray, "*draws dim rank"]) -> Float[np.ndarray, "*draws rank dim"]:
+    """Return orthonormal rows that span the columns, uniform where the entries are independent standard normal."""
+    q, r = np.linalg.qr(gaussian)
+    # QR fixes signs by convention; without this the distribution is not uniform
+    q *= np.where(np.diagonal(r, axis1=-2, axis2=-1) < 0, -1.0, 1.0)[..., None, :]
+    return np.swapaxes(q, -2, -1)
 
 
 def _captured(x: np.ndarray, target: np.ndarray) -> np.ndarray:

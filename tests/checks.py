@@ -1,10 +1,9 @@
-"""Assertions shared by the named tests and by tests/test_mutants.py, which runs them on deliberately broken code.
+"""Assertions shared by the named tests and by tests/mutants, which runs them on deliberately broken code."""
 
-Functions of the package are looked up in their modules at call time, so that a mutant put there is what gets checked.
-"""
-
+import inspect
 from collections.abc import Callable
 from functools import cache
+from types import CodeType
 from typing import Any
 from unittest import mock
 
@@ -57,8 +56,8 @@ def check_balanced_factors_attain_the_nuclear_norm(seed: int, shape: tuple[int, 
 
 
 @cache
-def _derivatives(objective: Callable[..., Any], loss: Loss) -> Callable[..., Any]:
-    """Return the jitted (gradient, Hessian) of an objective in q; a mutant is another objective, so another entry."""
+def _derivatives(objective: Callable[..., Any], code: CodeType, loss: Loss) -> Callable[..., Any]:
+    """Return the jitted (gradient, Hessian) of an objective in q; a mutant has another code, so another entry."""
 
     def value(q: Any, g: Any, f0: Any, y: Any, lam: Any, p: Any) -> Any:
         return objective(g, f0, y, loss, lam, q, p)
@@ -72,7 +71,8 @@ def check_factored_gradient_is_the_derivative(loss: Loss, seed: int) -> None:
     rng = np.random.default_rng([seed, 2])
     gradients, q, w = np.asarray(problem.layers[0].dense()), rng.standard_normal((6, 2)), rng.standard_normal((6, 6))
     args = (gradients, problem.f0, problem.y, loss, 0.3, q, w @ w.T)
-    gradient, hessian = _derivatives(factored_objective.objective, loss)(
+    objective = factored_objective.objective
+    gradient, hessian = _derivatives(objective, inspect.unwrap(objective).__code__, loss)(
         *(jnp.asarray(a) for a in (q, gradients, problem.f0, problem.y, 0.3, w @ w.T))
     )
     close(factored_objective.gradient(*args), gradient, DERIVATIVE["float64"])

@@ -46,7 +46,7 @@ def a_only_risks(optimum: float, n: int, d_in: int, rank: int, noise: float) -> 
     _check(optimum, n, d_in, "d_in")
     if rank < 1:
         raise ValueError(f"rank {rank}: expected >= 1")
-    if noise < 0:
+    if not noise >= 0:
         raise ValueError(f"noise variance {noise}: expected >= 0")
     fitted = rank * noise * d_in
     return MeanRisks(optimum - fitted / n, optimum + fitted / (n - d_in - 1))
@@ -85,5 +85,5 @@ def _check(optimum: float, n: int, regressors: int, name: str) -> None:
         raise ValueError(f"{name} {regressors}: expected >= 1")
     if n <= regressors + 1:
         raise ValueError(f"n = {n} samples with {name} = {regressors}: expected n > {name} + 1 = {regressors + 1}")
-    if optimum < 0:
+    if not optimum >= 0:
         raise ValueError(f"optimal risk {optimum}: expected >= 0")

@@ -65,7 +65,7 @@ def population_risk(
     Raises:
         ValueError: a negative noise variance.
     """
-    if noise < 0:
+    if not noise >= 0:
         raise ValueError(f"noise variance {noise}: expected >= 0")
     trace = delta.shape[0] if metric is None else float(np.trace(metric))
     return noise * trace + excess_risk(delta, update, sigma, metric)

@@ -17,7 +17,7 @@ def _trained_as_marked(text: str) -> Evidence:
         Measurement("A starts as stated", official.a_start == marked.a_start, 1.0, "==", 0.0, text),
     ]
     notes = (f"{text}: the official parser makes {official.adapter} of it, the letters say {marked.adapter}",)
-    return Evidence(tuple(found), 1, certificate="exact", notes=notes)
+    return Evidence(tuple(found), 1, certificate="none", notes=notes)
 
 
 def _control(level: Level, seed: int, data: str) -> Evidence:
@@ -31,6 +31,7 @@ def _control(level: Level, seed: int, data: str) -> Evidence:
     "frozen at random.",
     source="arXiv 2402.16842, official code, README and parser of strategies",
     kind="equality",
+    assumptions=("the official parser as sims.adapters.strategy models it (its source was read; it is not run here)",),
     expected="fails",
     expected_reason="The parser takes the first two words for B and the last two for A, whatever letters they hold: "
     "this string trains A from zero and freezes B at random, the opposite. In its order the string is "

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from proofs_check.coverage import coverage, failures, fresh_samples
+from proofs_check.coverage import DELTA, coverage, failures, fresh_samples
 from proofs_check.evidence import Evidence, Level, Measurement
 from proofs_check.instances import by_level
 from proofs_check.registry import claim
@@ -14,7 +14,6 @@ from sims.certified_adapters.certify import decoded_update
 from sims.coding import decode, encode
 from theory.bounds.code_length import occam_kl
 
-DELTA = 0.05
 WIDTH, PUBLIC, EXAMPLES = 64, 300, 2000
 POPULATION, DIMENSION, SAMPLES = 300, 60, 40
 

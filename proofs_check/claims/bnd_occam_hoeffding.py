@@ -2,27 +2,20 @@
 
 import numpy as np
 
-from proofs_check.coverage import EVERY, CodedClass, coverage, failures, fresh_samples, worlds
+from proofs_check.coverage import DELTA, EVERY, PREFIX_CODE, UNCHARGED, CodedClass, count_failures, coverage, failures
 from proofs_check.evidence import Evidence, Level, Measurement
 from proofs_check.registry import claim
 from theory.bounds.code_length import occam_hoeffding
 
-DELTA = 0.05
 
-
-def _measure(world: CodedClass, level: Level, seed: int, *, charged: bool) -> list[Measurement]:
-    rng = np.random.default_rng([seed, 1, world.n])
-    risks = world.smallest_risks(rng, fresh_samples(level))
-    bits = world.bits if charged else np.zeros_like(world.bits)
+def _compare(world: CodedClass, risks: np.ndarray, bits: np.ndarray) -> list[Measurement]:
     bound = occam_hoeffding(risks, world.n, bits, DELTA)
-    found = [coverage(failures(bound, world.risk), DELTA, world.name)]
-    return found
+    return [coverage(failures(bound, world.risk), DELTA, world.name)]
 
 
 def _control(level: Level, seed: int, data: str) -> Evidence:
     """The predictor that does best on the sample, none of its bits charged."""
-    chosen = worlds(level, EVERY)
-    return Evidence(tuple(m for w in chosen for m in _measure(w, level, seed, charged=False)), len(chosen))
+    return count_failures(_compare, EVERY, level, seed, stream=1, charged=False)
 
 
 @claim(
@@ -33,17 +26,10 @@ def _control(level: Level, seed: int, data: str) -> Evidence:
     "L(h) ≤ L̂(h) + √((b(h)·ln 2 + ln(1/δ))/(2n)).",
     source="Hoeffding 1963; Blumer et al. 1987",
     kind="upper",
-    assumptions=(
-        "i.i.d. samples",
-        "loss in [0, 1]",
-        "prefix code fixed before the sample; everything chosen with the sample is in it",
-    ),
-    control="the bits of the predictor that was chosen with the sample not charged",
+    assumptions=("i.i.d. samples", "loss in [0, 1]", PREFIX_CODE),
+    control=UNCHARGED,
     control_check=_control,
 )
 def check(level: Level, seed: int, data: str) -> Evidence:
     """Count failures over fresh samples on full codes whose best predictor is pure luck."""
-    chosen = worlds(level, EVERY)
-    measurements = tuple(m for w in chosen for m in _measure(w, level, seed, charged=True))
-    sizes = {"samples drawn": fresh_samples(level), "delta": DELTA}
-    return Evidence(measurements, len(chosen), sizes=sizes, seeds=(seed,))
+    return count_failures(_compare, EVERY, level, seed, stream=1)

@@ -2,12 +2,11 @@
 
 import numpy as np
 
-from proofs_check.coverage import CodedClass, coverage, failures, fresh_samples
+from proofs_check.coverage import DELTA, CodedClass, coverage, failures, fresh_samples
 from proofs_check.evidence import Evidence, Level, Measurement
 from proofs_check.registry import claim
 from theory.bounds.compression import smoothed_range, subsampled_bound, whole_sample_bound
 
-DELTA = 0.05
 ALPHAS = (0.5, 0.1)
 VOCABULARY = 64
 # one length of description, all of whose predictors are equally good; m far above n makes the first term count

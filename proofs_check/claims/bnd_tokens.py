@@ -2,12 +2,11 @@
 
 import numpy as np
 
-from proofs_check.coverage import coverage, failures, fresh_samples
+from proofs_check.coverage import DELTA, coverage, failures, fresh_samples
 from proofs_check.evidence import Evidence, Level, Measurement
 from proofs_check.registry import claim
 from theory.bounds.tokens import token_bound
 
-DELTA = 0.05
 RANGE = 3.0
 CASES = ((4, 60), (3, 200))  # bits of every one of the 2^bits predictors, tokens
 PERSISTENCE = 0.9  # chance that a token repeats whether the one before was lost, or else a fair coin

@@ -4,12 +4,12 @@ from dataclasses import replace
 
 import numpy as np
 
-from proofs_check.claims.kkr_t1 import theorem
+from proofs_check.claims.kkr_t1 import theorem, theorem_and_steps
 from proofs_check.curved_instances import network_instance, ridge, spectrum_quadratic
-from proofs_check.evidence import Evidence, Level, Measurement
+from proofs_check.evidence import Evidence, Level
 from proofs_check.instances import by_level
 from proofs_check.registry import claim
-from proofs_check.restricted_curvature_search import CurvedInstance, curved_survey, proof_steps
+from proofs_check.restricted_curvature_search import CurvedInstance, curved_survey
 from sims.landscape.smooth_losses import quadratic_landscape
 from theory.losses import SQUARED
 
@@ -55,17 +55,5 @@ def _control(level: Level, seed: int, data: str) -> Evidence:
 )
 def check(level: Level, seed: int, data: str) -> Evidence:
     """Check the steps of every layer and the conclusion, on quadratics, a coupled ridge and a true network."""
-    measurements: list[Measurement] = []
-    notes: list[str] = []
-    cases = _cases(level, seed, data)
-    used = len(cases)
-    for instance, rank in cases:
-        found = curved_survey(instance, rank, starts=by_level(level, 8, 12, 24), seed=seed)
-        if not found.rank_suffices:
-            notes.append(f"{found.name}: left out, the rank is below that of X*")
-            used -= 1
-            continue
-        measured, note = theorem(found)
-        measurements += measured + [step for point in found.points for step in proof_steps(found, point)]
-        notes += note
-    return Evidence(tuple(measurements), used, seeds=(seed,), notes=tuple(notes))
+    surveys, measurements, notes = theorem_and_steps(_cases(level, seed, data), level, seed)
+    return Evidence(tuple(measurements), len(surveys), seeds=(seed,), notes=tuple(notes))

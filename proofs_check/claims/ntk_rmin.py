@@ -6,7 +6,7 @@ from proofs_check.claims.ntk_z import without_decay
 from proofs_check.evidence import Evidence, Level
 from proofs_check.instances import Instance, by_level, network, planted
 from proofs_check.registry import claim
-from proofs_check.second_order_search import all_global, survey, tally
+from proofs_check.second_order_search import evidence_of, survey, survey_each
 from sims.convex_problem import make_problem
 from sims.landscape.search import Landscape
 from sims.ntk.features import DenseFeatures
@@ -34,7 +34,7 @@ def _control(level: Level, seed: int, data: str) -> Evidence:
         survey(planted("A'", r, r + 1, r + 2), r, starts=16, seed=seed)
         for r in by_level(level, (2,), (1, 2, 3), (1, 2, 3, 4))
     ]
-    return Evidence(tuple(m for s in surveys for m in all_global(s)), len(surveys), notes=tally(surveys))
+    return evidence_of(surveys)
 
 
 @claim(
@@ -67,6 +67,5 @@ def check(level: Level, seed: int, data: str) -> Evidence:
         padded = np.concatenate([instance.planted, np.zeros((instance.landscape.size, 1))], axis=1)
         cases.append((Instance(f"{instance.name}, padded", instance.landscape, padded), r + 1))
     starts = by_level(level, 16, 32, 64)
-    surveys = [survey(instance, rank, starts=starts, seed=seed + i) for i, (instance, rank) in enumerate(cases)]
-    measurements = tuple(m for s in surveys for m in all_global(s))
-    return Evidence(measurements, len(surveys), seeds=(seed,), notes=tally(surveys))
+    surveys = survey_each(cases, starts=starts, seed=seed)
+    return evidence_of(surveys, seeds=(seed,))

@@ -5,7 +5,7 @@ import numpy as np
 from proofs_check.evidence import Evidence, Level, Measurement
 from proofs_check.instances import Instance, by_level, gaussian, network, planted, random_perturbation
 from proofs_check.registry import claim
-from proofs_check.second_order_search import Survey, all_global, survey, tally
+from proofs_check.second_order_search import Survey, all_global, evidence_of, survey, tally
 from theory.losses import CROSS_ENTROPY, SQUARED
 from theory.rank_thresholds import perturbed_rank
 
@@ -38,7 +38,7 @@ def _control(level: Level, seed: int, data: str) -> Evidence:
         instance = planted("A'", rank, rank + 2, rank + 3)
         p = random_perturbation(instance.landscape.size, 0.03 * instance.lam, seed)
         surveys.append(survey(instance, rank, starts=16, seed=seed, perturbation=p))
-    return Evidence(tuple(m for s in surveys for m in all_global(s)), len(surveys), notes=tally(surveys))
+    return evidence_of(surveys)
 
 
 @claim(

@@ -6,7 +6,7 @@ from proofs_check.evidence import Evidence, Level, Measurement
 from proofs_check.exact import SquaredProblem
 from proofs_check.instances import by_level, planted, random_perturbation
 from proofs_check.registry import claim
-from proofs_check.second_order_search import all_global, survey, tally
+from proofs_check.second_order_search import evidence_of, survey
 from theory.planted_families import planted_instance
 
 
@@ -17,7 +17,7 @@ def _restored(level: Level, seed: int, data: str) -> Evidence:
         instance = planted("B", rank, rank + 2, rank + 3)
         p = random_perturbation(instance.landscape.size, 0.1 * instance.lam, seed)
         surveys.append(survey(instance, rank, starts=16, seed=seed, perturbation=p))
-    return Evidence(tuple(m for s in surveys for m in all_global(s)), len(surveys), notes=tally(surveys))
+    return evidence_of(surveys)
 
 
 @claim(

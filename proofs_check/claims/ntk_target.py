@@ -7,7 +7,7 @@ import numpy as np
 from proofs_check.evidence import Evidence, Level
 from proofs_check.instances import Instance, by_level, planted
 from proofs_check.registry import claim
-from proofs_check.second_order_search import all_global, survey, tally
+from proofs_check.second_order_search import all_global, evidence_of, survey, survey_each, tally
 
 
 def with_target_noise(instance: Instance, noise: float, seed: int) -> Instance:
@@ -21,7 +21,7 @@ def with_target_noise(instance: Instance, noise: float, seed: int) -> Instance:
 def _control(level: Level, seed: int, data: str) -> Evidence:
     """Exact targets: family B keeps its plateau although r(r+3)/2 > KN."""
     surveys = [survey(planted("B", r, r + 2, r + 3), r, starts=16, seed=seed, planted_noise=0.05) for r in (3,)]
-    return Evidence(tuple(m for s in surveys for m in all_global(s)), len(surveys), notes=tally(surveys))
+    return evidence_of(surveys)
 
 
 @claim(
@@ -47,7 +47,7 @@ def check(level: Level, seed: int, data: str) -> Evidence:
             ]
             cases += [(with_target_noise(planted("A'", r, r + 2, r + 3, drop=1), noise, s), r) for r in (2,)]
     starts = by_level(level, 16, 32, 64)
-    surveys = [survey(instance, rank, starts=starts, seed=seed + i) for i, (instance, rank) in enumerate(cases)]
+    surveys = survey_each(cases, starts=starts, seed=seed)
     measurements = tuple(m for s in surveys for m in all_global(s))
     trials = sum(len(s.points) for s in surveys)
     notes = (*tally(surveys), f"conjecture: {sum(s.not_global for s in surveys)} counterexamples in {trials} trials")

@@ -8,7 +8,7 @@ from proofs_check.evidence import Evidence, Level, Measurement
 from proofs_check.exact import SquaredProblem
 from proofs_check.instances import Instance, by_level, gaussian, network, planted
 from proofs_check.registry import claim
-from proofs_check.second_order_search import all_global, survey, tally
+from proofs_check.second_order_search import all_global, evidence_of, survey, survey_each, tally
 from sims.convex_problem import make_problem
 from sims.landscape.search import Landscape
 from sims.ntk.features import DenseFeatures
@@ -59,13 +59,9 @@ def sharpness(
             known = planted_instance(family, rank, rank + 2, rank + 3)
             exact = SquaredProblem(planted(family, rank, rank + 2, rank + 3).problem, Fraction(1, known.n))
             facts = exact.facts(known.u, known.v)
-            strict = facts.stationary and facts.hessian_inertia[2] == 0
-            strict = strict and facts.hessian_inertia[1] == facts.gauge_dimension
-            better = facts.s_inertia[2] > 0
             name = f"family {family}, r = {rank}, KN = {known.n} = r(r+3)/2"
-            measurements.append(
-                Measurement("sharpness: strict spurious minimum proved (1 = yes)", strict and better, 1, "==", 0, name)
-            )
+            label = "sharpness: strict spurious minimum proved (1 = yes)"
+            measurements.append(Measurement(label, facts.strict_spurious, 1, "==", 0, name))
             notes.append(f"{name}: Hessian inertia {facts.hessian_inertia}, S inertia {facts.s_inertia}, exact")
     return measurements, notes
 
@@ -76,7 +72,7 @@ def _control(level: Level, seed: int, data: str) -> Evidence:
     for rank in by_level(level, (2,), (1, 2, 3), (1, 2, 3, 4)):
         instance = planted("A'", rank, rank + 2, rank + 3, noise=0.02, seed=seed)
         surveys.append(survey(instance, rank, starts=16, seed=seed))
-    return Evidence(tuple(m for s in surveys for m in all_global(s)), len(surveys), notes=tally(surveys))
+    return evidence_of(surveys)
 
 
 @claim(
@@ -95,7 +91,7 @@ def check(level: Level, seed: int, data: str) -> Evidence:
     """Above: every certified point is global. At the threshold: families A and A' proved spurious exactly."""
     cases = _above(level, seed, data)
     starts = by_level(level, 16, 32, 64)
-    surveys = [survey(instance, rank, starts=starts, seed=seed + i) for i, (instance, rank) in enumerate(cases)]
+    surveys = survey_each(cases, starts=starts, seed=seed)
     proofs, notes = sharpness(by_level(level, (1, 2, 3), (1, 2, 3, 4), (1, 2, 3, 4, 5)))
     measurements = [m for s in surveys for m in all_global(s)] + proofs
     notes = [*tally(surveys), *notes]

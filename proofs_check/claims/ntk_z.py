@@ -9,7 +9,7 @@ from proofs_check.evidence import Evidence, Level, Measurement
 from proofs_check.exact import SquaredProblem
 from proofs_check.instances import Instance, by_level, gaussian, network
 from proofs_check.registry import claim
-from proofs_check.second_order_search import all_global, survey, tally
+from proofs_check.second_order_search import all_global, evidence_of, survey, survey_each, tally
 from sims.landscape.search import Landscape
 from theory.losses import SQUARED
 from theory.planted_zero_decay import zero_decay_instance
@@ -50,7 +50,7 @@ def _control(level: Level, seed: int, data: str) -> Evidence:
     """One measurement more, KN = r max(m, n) + 1: family C with noise keeps its spurious minimum."""
     chosen = _SHAPES[: by_level(level, 1, 3, 6)]
     surveys = [survey(family_c(r, m, p, noise=0.02, seed=seed), r, starts=16, seed=seed) for r, m, p in chosen]
-    return Evidence(tuple(m for s in surveys for m in all_global(s)), len(surveys), notes=tally(surveys))
+    return evidence_of(surveys)
 
 
 @claim(
@@ -69,18 +69,16 @@ def check(level: Level, seed: int, data: str) -> Evidence:
     """Below: every certified point is global. At the threshold plus one: family C proved spurious exactly."""
     cases = _cases(level, seed, data)
     starts = by_level(level, 16, 32, 64)
-    surveys = [survey(instance, rank, starts=starts, seed=seed + i) for i, (instance, rank) in enumerate(cases)]
+    surveys = survey_each(cases, starts=starts, seed=seed)
     measurements = [m for s in surveys for m in all_global(s)]
     notes = list(tally(surveys))
     for rank, m, p in _SHAPES:
         known = zero_decay_instance("C", rank, m, p)
         facts = SquaredProblem(family_c(rank, m, p).problem, Fraction(0)).facts(known.u, known.v)
-        strict = facts.stationary and facts.hessian_inertia[2] == 0
-        strict = strict and facts.hessian_inertia[1] == facts.gauge_dimension == rank**2
         name = f"family C, r = {rank}, {m}x{p}, KN = {known.n} = r max(m, n) + 1"
-        positive = facts.objective > 0 and facts.s_inertia[2] > 0
+        proved = facts.strict_spurious and facts.gauge_dimension == rank**2 and facts.objective > 0
         measurements.append(
-            Measurement("sharpness: strict spurious minimum proved (1 = yes)", strict and positive, 1, "==", 0, name)
+            Measurement("sharpness: strict spurious minimum proved (1 = yes)", proved, 1, "==", 0, name)
         )
         notes.append(f"{name}: Hessian inertia {facts.hessian_inertia}, gauge {facts.gauge_dimension}, exact")
     count = len(surveys) + len(_SHAPES)

@@ -4,12 +4,12 @@ from fractions import Fraction
 
 import numpy as np
 
-from proofs_check.capacity_census import gaussian_cell
+from proofs_check.capacity_census import gaussian_ends
 from proofs_check.evidence import Evidence, Level, Measurement
 from proofs_check.exact import SquaredProblem
 from proofs_check.instances import Instance, by_level, gaussian
 from proofs_check.registry import claim
-from proofs_check.second_order_search import all_global, survey, tally
+from proofs_check.second_order_search import evidence_of, survey
 from sims.convex_problem import make_problem
 from sims.landscape.search import Landscape
 from sims.ntk.features import DenseFeatures
@@ -26,11 +26,10 @@ def proved_spurious(rank: int, m: int, p: int) -> tuple[Measurement, str]:
     problem = make_problem([DenseFeatures(made.gradients)], np.zeros((made.n, 1)), made.targets, SQUARED)
     exact = SquaredProblem(problem, Fraction(0))
     here, best = exact.facts(made.u, made.v), exact.facts(made.best_u, made.best_v)
-    strict = here.stationary and here.hessian_inertia[1:] == (here.gauge_dimension, 0)
     ratio = capacity_ratio(rank, made.n, m, p)
     name = f"r = {rank}, {m}x{p}, KN = {made.n}, ratio {ratio:.3f} > {TYPICAL_CONSTANT}"
     excess = float(here.objective - best.objective)
-    proved = strict and best.objective == 0 and ratio > TYPICAL_CONSTANT
+    proved = here.strict_minimum and best.objective == 0 and ratio > TYPICAL_CONSTANT
     note = f"{name}: Hessian inertia (+, 0, −) = {here.hessian_inertia}, gauge {here.gauge_dimension}, loss "
     note += f"{here.objective} against {best.objective} at another point of rank {rank}, exact"
     return Measurement("strict local minimum, loss above that of rank r", excess, 0.0, "<=", 0.0, name, proved), note
@@ -57,7 +56,7 @@ def _control(level: Level, seed: int, data: str) -> Evidence:
             landscape = Landscape(base.landscape.gradients, base.landscape.f0, base.landscape.y, SQUARED, 0.0)
             cases.append((Instance(base.name, landscape), 1))
     surveys = [survey(instance, rank, starts=16, seed=seed) for instance, rank in cases]
-    return Evidence(tuple(m for s in surveys for m in all_global(s)), len(surveys), notes=tally(surveys))
+    return evidence_of(surveys)
 
 
 @claim(
@@ -87,8 +86,11 @@ def check(level: Level, seed: int, data: str) -> Evidence:
         level, [(1, (8, 11))], [(1, (6, 8, 9, 10, 11))], [(1, (6, 7, 8, 9, 10, 11)), (2, (12, 14, 16, 18, 20))]
     )
     for rank, counts in tables:
-        cells = [gaussian_cell(rank, kn, 6, 6, instances=instances, starts=starts, seed=seed) for kn in counts]
-        table = "; ".join(f"{c.ratio:.2f}: {c.success:.2f} ({c.undecided} of {c.runs} undecided)" for c in cells)
+        ends = [gaussian_ends(rank, kn, 6, 6, instances=instances, starts=starts, seed=seed) for kn in counts]
+        table = "; ".join(
+            f"{capacity_ratio(rank, kn, 6, 6):.2f}: {e.escaped:.2f} ({e.undecided} of {e.runs} undecided)"
+            for kn, e in zip(counts, ends, strict=True)
+        )
         constant = worst_case_constant(rank, 6, 6)
         notes.append(
             f"Gaussian features 6x6, r = {rank}, Newton from N(0, 1/4): ratio: fraction of runs at loss zero: {table}; "

@@ -44,12 +44,16 @@ def train(
         Write JSON to this file; - prints it, and nothing else.
     """
     from proofs_check import compile_cache
+    from sims.adapters.registry import FAMILIES
+    from sims.errors import BadInput
     from sims.records import RecordStore
     from sims.training.config import resolve
     from sims.training.runs import train_seeds
 
     answer = _output.Answer(json)
     chosen = parse_seeds(seeds)
+    if rank is None and adapter in FAMILIES and FAMILIES[adapter].ranked:
+        raise BadInput(f"--rank is missing: the adapter {adapter} needs one; add --rank 8, say")
     settings = resolve(benchmark, adapter, 0 if rank is None else rank, overrides=parse_settings(set))
     store = None if records is None else RecordStore(_output.writable_folder(records, "--records"))
     compile_cache.enable()

@@ -114,8 +114,27 @@ def _gaussian(asked: _Asked) -> jax.Array:
     return asked.oriented(entries / jnp.sqrt(jnp.asarray(asked.d, asked.dtype)))
 
 
+# A batched factorisation on a CPU splits itself over XLA's thread pool and waits for the pieces; as many of them in one
+# program as there are threads (two, on two cores) wait for each other for ever. One matrix at a time runs in place.
+@jax.custom_batching.sequential_vmap
+def _qr(x: jax.Array) -> tuple[jax.Array, jax.Array]:
+    return tuple(jnp.linalg.qr(x))
+
+
+@jax.custom_batching.sequential_vmap
+def _svd(x: jax.Array) -> tuple[jax.Array, jax.Array]:
+    u, _, vh = jnp.linalg.svd(x)
+    return u, vh
+
+
+@jax.custom_batching.sequential_vmap
+def _thin_svd(x: jax.Array) -> tuple[jax.Array, jax.Array]:
+    u, _, vh = jnp.linalg.svd(x, full_matrices=False)
+    return u, vh
+
+
 def _orthonormal(asked: _Asked) -> jax.Array:
-    q, r = jnp.linalg.qr(jax.random.normal(asked.key, (asked.d, asked.rank), asked.dtype))
+    q, r = _qr(jax.random.normal(asked.key, (asked.d, asked.rank), asked.dtype))
     # QR fixes the signs of r's diagonal by convention; with them undone the law is Haar
     return asked.oriented(q * jnp.where(jnp.diagonal(r) < 0, -1, 1).astype(asked.dtype)[None, :])
 
@@ -128,13 +147,13 @@ def _kaiming(asked: _Asked) -> jax.Array:
 
 
 def _rand(asked: _Asked) -> jax.Array:
-    u, _, vh = jnp.linalg.svd(jax.random.uniform(asked.key, asked.shape, asked.dtype, -0.5, 0.5))
+    u, vh = _svd(jax.random.uniform(asked.key, asked.shape, asked.dtype, -0.5, 0.5))
     return vh[:, : asked.rank].T if asked.factor == "A" else u[:, : asked.rank]
 
 
 def _singular(asked: _Asked) -> jax.Array:
     assert asked.weight is not None  # checked in `initialise`
-    u, _, vh = jnp.linalg.svd(asked.weight, full_matrices=False)
+    u, vh = _thin_svd(asked.weight)
     return (vh[: asked.rank] if asked.factor == "A" else u[:, : asked.rank]).astype(asked.dtype)
 
 

@@ -5,7 +5,7 @@ from jaxtyping import Float
 
 from sims.certified_adapters.task import Task
 from sims.errors import BadInput
-from sims.supersample.ridge_heads import orthonormal_rows
+from sims.haar import orthonormal_rows
 
 A_KINDS = ("random", "public")
 

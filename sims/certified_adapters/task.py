@@ -119,10 +119,11 @@ def _inputs(data: Data, public: int) -> tuple[np.ndarray, np.ndarray]:
     """Return inputs in float32 that depend on no example but their own and the public ones."""
     x, x_test = data.x_train, data.x_test
     if x.min() < 0.0:  # a table; images lie in [0, 1], scaled by a constant
-        # an affine map of each column, so that what load did to it cancels
-        mean, spread = x[:public].mean(axis=0), x[:public].std(axis=0)
-        spread = np.where(spread > 0, spread, 1.0)
-        x, x_test = (x - mean) / spread, (x_test - mean) / spread
+        # an affine map of each column, so that what load did to it cancels; a column that is constant in the public
+        # part has no scale of its own and is left out, or it would keep the one that load took from the sample
+        known = np.ptp(x[:public], axis=0) > 0
+        mean, spread = x[:public].mean(axis=0), np.where(known, x[:public].std(axis=0), 1.0)
+        x, x_test = ((part - mean) / spread * known for part in (x, x_test))
     return x.astype(np.float32), x_test.astype(np.float32)
 
 

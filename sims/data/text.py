@@ -12,6 +12,8 @@ from sims.errors import BadInput
 
 # what stands between the two sentences of a pair: no sentence of a TSV file holds a line break
 PAIR = "\n"
+# the files of every data set here: training sentences in two parts, and those to test on
+_PARTS = ("train_part1.tsv.gz", "train_part2.tsv.gz", "dev.tsv.gz")
 _RTE_HEADER = ["index", "sentence1", "sentence2", "label"]
 _RTE_LABELS = ("not_entailment", "entailment")
 
@@ -57,25 +59,18 @@ def pairs_and_labels(compressed: bytes, *, header: bool) -> tuple[tuple[str, ...
 
 def _rte(contents: Mapping[str, bytes]) -> RawText:
     # as they are handed round: the second part has no header
-    parts = [pairs_and_labels(contents[f"train_part{i}.tsv.gz"], header=i == 1) for i in (1, 2)]
-    test, y_test = pairs_and_labels(contents["dev.tsv.gz"], header=True)
-    return RawText(
-        sentences=parts[0][0] + parts[1][0],
-        y=np.concatenate([labels for _, labels in parts]),
-        sentences_test=test,
-        y_test=y_test,
-    )
+    return _joined(*(pairs_and_labels(contents[name], header=name != _PARTS[1]) for name in _PARTS))
 
 
 def _sst2(contents: Mapping[str, bytes]) -> RawText:
-    parts = [sentences_and_labels(contents[f"train_part{i}.tsv.gz"]) for i in (1, 2)]
-    test, y_test = sentences_and_labels(contents["dev.tsv.gz"])
-    return RawText(
-        sentences=parts[0][0] + parts[1][0],
-        y=np.concatenate([labels for _, labels in parts]),
-        sentences_test=test,
-        y_test=y_test,
-    )
+    return _joined(*(sentences_and_labels(contents[name]) for name in _PARTS))
+
+
+def _joined(*parts: tuple[tuple[str, ...], np.ndarray]) -> RawText:
+    """Return the texts and labels of the files, which come in the order of _PARTS."""
+    (first, y_first), (second, y_second), (test, y_test) = parts
+    y = np.concatenate([y_first, y_second])
+    return RawText(sentences=first + second, y=y, sentences_test=test, y_test=y_test)
 
 
 def prepare_text(data_set: DataSet, raw: RawText, *, seed: int) -> TextData:
@@ -138,9 +133,9 @@ TEXT = (
         source="https://gluebenchmark.com/tasks",
         # GLUE hands out one zip archive; these are its rows as gzipped TSV files: there is nothing to fetch from.
         files=(
-            DataFile("train_part1.tsv.gz", "6ca4e5263d501878f4d62f077157b7bb7d9963542c55bc6800442efc42ffa92e", 1296278),
-            DataFile("train_part2.tsv.gz", "154c711e8e71f1bb16d35f7cf2d0fe802da59a499d45cb421626abbc621e394c", 147268),
-            DataFile("dev.tsv.gz", "19553efc6f7bac0b7fdd37d4e29dc37c15e9e779767249a16f857fbfcedb23fa", 38131),
+            DataFile(_PARTS[0], "6ca4e5263d501878f4d62f077157b7bb7d9963542c55bc6800442efc42ffa92e", 1296278),
+            DataFile(_PARTS[1], "154c711e8e71f1bb16d35f7cf2d0fe802da59a499d45cb421626abbc621e394c", 147268),
+            DataFile(_PARTS[2], "19553efc6f7bac0b7fdd37d4e29dc37c15e9e779767249a16f857fbfcedb23fa", 38131),
         ),
         loader=_sst2,
     ),
@@ -151,9 +146,9 @@ TEXT = (
         licence="none stated (PASCAL RTE challenges, Dagan and others 2006; research use)",
         source="https://gluebenchmark.com/tasks",
         files=(
-            DataFile("train_part1.tsv.gz", "93af7a1ecd40ce2c7769561cb0b1b945610008f8a74179a720b69aff35b0bb95", 288266),
-            DataFile("train_part2.tsv.gz", "5ea9cf81621a5c9b72fcbaae23e9d571ac32f8062803844569fefab621deca90", 48654),
-            DataFile("dev.tsv.gz", "af9453b2f54ef5ed3770360833e9a2365682d71e4a7a98dbeaffc636d603ee58", 37431),
+            DataFile(_PARTS[0], "93af7a1ecd40ce2c7769561cb0b1b945610008f8a74179a720b69aff35b0bb95", 288266),
+            DataFile(_PARTS[1], "5ea9cf81621a5c9b72fcbaae23e9d571ac32f8062803844569fefab621deca90", 48654),
+            DataFile(_PARTS[2], "af9453b2f54ef5ed3770360833e9a2365682d71e4a7a98dbeaffc636d603ee58", 37431),
         ),
         loader=_rte,
     ),

@@ -44,6 +44,7 @@ def _train(
             g = slope(q, data, lam, term, shapes, rank)
             mean = _FIRST * mean + (1.0 - _FIRST) * g
             square = _SECOND * square + (1.0 - _SECOND) * g**2
+            # not optax: it divides in another order, and rounding alone sends some large starts of records elsewhere
             size = jnp.sqrt(square / (1.0 - _SECOND**time)) + _FLOOR
             step = rate * (1.0 - (time - 1.0) / steps)
             return (q - step * (mean / (1.0 - _FIRST**time)) / size, mean, square), None

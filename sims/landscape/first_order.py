@@ -11,16 +11,17 @@ from typing import Any, Literal, get_args
 import jax
 import jax.numpy as jnp
 import numpy as np
+import optax
 from jaxtyping import Float
 
 from sims.errors import BadInput
 from sims.landscape.search import Landscape
+from sims.training.optimisers import next_update
 from theory import factored_objective as lora
 from theory.losses import Loss
 
 Array = Any
 Rule = Literal["gradient", "sgd", "adam"]
-_MOMENTS, _STABILISER = (0.9, 0.999), 1e-8  # Adam's usual constants
 
 
 @dataclass(frozen=True)
@@ -77,6 +78,7 @@ def _train(
 ) -> tuple[Array, Array]:
     gradients, f0, y = data
     lam, step, noise = numbers
+    direction = optax.scale_by_adam() if rule == "adam" else optax.identity()
 
     def objective(q: Array) -> Array:
         return lora.objective(gradients, f0, y, loss, lam, q)
@@ -87,21 +89,15 @@ def _train(
         i = jax.random.randint(key, (1,), 0, gradients.shape[0])
         return lora.gradient(gradients[i], f0[i], y[i], loss, lam, q)
 
-    def body(carry: tuple[Array, ...], number: Array) -> tuple[tuple[Array, ...], Array]:
-        q, key, first, second = carry
+    def body(carry: tuple[Array, Array, Any], _: None) -> tuple[tuple[Array, Array, Any], Array]:
+        q, key, state = carry
         key, for_sample, for_noise = jax.random.split(key, 3)
         g = slope(q, for_sample) + noise * jax.random.normal(for_noise, q.shape, q.dtype)
-        if rule == "adam":
-            first = _MOMENTS[0] * first + (1.0 - _MOMENTS[0]) * g
-            second = _MOMENTS[1] * second + (1.0 - _MOMENTS[1]) * g**2
-            count = number.astype(q.dtype) + 1.0
-            unbiased = first / (1.0 - _MOMENTS[0] ** count), second / (1.0 - _MOMENTS[1] ** count)
-            g = unbiased[0] / (jnp.sqrt(unbiased[1]) + _STABILISER)
-        return (q - step * g, key, first, second), objective(q)
+        update, state = next_update(direction, g, state)
+        return (q - step * update, key, state), objective(q)
 
     def one(q: Array, key: Array) -> tuple[Array, Array]:
-        carry = (q, key, jnp.zeros_like(q), jnp.zeros_like(q))
-        (last, *_), values = jax.lax.scan(body, carry, jnp.arange(steps))
+        (last, *_), values = jax.lax.scan(body, (q, key, direction.init(q)), length=steps)
         return last, jnp.concatenate([values, objective(last)[None]])
 
     return jax.vmap(one)(starts, keys)

@@ -13,7 +13,7 @@ from jaxtyping import Bool, Float, Int
 
 from sims.errors import BadInput
 from sims.models.network import Network
-from sims.models.transformer_block import Affine, Block, LayerNorm
+from sims.models.transformer_block import Affine, Block, LayerNorm, block_matrices, through_blocks
 from sims.ntk.probes import Linear, plain
 
 Array = Any
@@ -70,7 +70,7 @@ class Bert(Network):
     @property
     def matrices(self) -> dict[str, Array]:
         """The six matrices of every block, ``0.query`` to ``L.down``."""
-        return {name: w for i, block in enumerate(self.blocks) for name, w in block.matrices(str(i)).items()}
+        return block_matrices(self.blocks)
 
     @property
     def longest(self) -> int:
@@ -89,9 +89,7 @@ class Bert(Network):
         h = h + jnp.broadcast_to(self.positions[self.offset : self.offset + t] + self.token_type[None], h.shape)
         h = self.norm(h)
         allowed = jnp.broadcast_to(inputs.mask[:, None, :], (n, t, t))
-        for i, block in enumerate(self.blocks):
-            h = block(h, allowed, linear=linear, prefix=str(i))
-        return h
+        return through_blocks(self.blocks, h, allowed, linear)
 
     @eqx.filter_jit
     def pooled(self, inputs: TokenBatch) -> Float[Array, "n d"]:

@@ -100,6 +100,25 @@ class Block(eqx.Module):
         return self.down(inner, linear=linear, name=f"{prefix}.down")
 
 
+def block_matrices(blocks: Sequence[Block], *, first: int = 0) -> dict[str, Array]:
+    """Return the six adaptable matrices of every block, ``FIRST.query`` to ``LAST.down``."""
+    return {name: w for i, block in enumerate(blocks, first) for name, w in block.matrices(str(i)).items()}
+
+
+def through_blocks(
+    blocks: Sequence[Block],
+    h: Float[Array, "n t d"],
+    allowed: Bool[Array, "n t t"],
+    linear: Linear,
+    *,
+    first: int = 0,
+) -> Float[Array, "n t d"]:
+    """Return the hidden states after all blocks, whose matrices have the names of `block_matrices`."""
+    for i, block in enumerate(blocks, first):
+        h = block(h, allowed, linear=linear, prefix=str(i))
+    return h
+
+
 def gaussian_arrays(key: jax.Array, shapes: Sequence[tuple[int, ...]], dtype: Any) -> list[Array]:
     """Return standard normal arrays of these shapes, from one draw: a draw of every shape would be compiled apart."""
     sizes = [prod(shape) for shape in shapes]
@@ -113,6 +132,11 @@ def random_affines(key: jax.Array, shapes: Sequence[tuple[int, int]], dtype: Any
     drawn = gaussian_arrays(key, [*shapes, *((d_out,) for d_out, _ in shapes)], dtype)
     weights, biases = drawn[: len(shapes)], drawn[len(shapes) :]
     return [Affine(w / w.shape[1] ** 0.5, 0.1 * b) for w, b in zip(weights, biases, strict=True)]
+
+
+def random_blocks(key: jax.Array, depth: int, width: int, heads: int, dtype: Any) -> tuple[Block, ...]:
+    """Return ``depth`` random blocks with an MLP of four times the width; raises as `random_block`."""
+    return tuple(random_block(k, width, heads, 4 * width, dtype) for k in jax.random.split(key, depth))
 
 
 def random_block(key: jax.Array, width: int, heads: int, hidden: int, dtype: Any) -> Block:

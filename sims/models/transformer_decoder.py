@@ -12,10 +12,12 @@ from sims.models.transformer_block import (
     Affine,
     Block,
     LayerNorm,
+    block_matrices,
     check_sizes,
     gaussian_arrays,
     random_affines,
-    random_block,
+    random_blocks,
+    through_blocks,
     unit_norm,
 )
 from sims.ntk.probes import Linear, plain
@@ -35,7 +37,7 @@ class TransformerDecoder(Network):
     @property
     def matrices(self) -> dict[str, Array]:
         """The six matrices of every block, ``0.query`` to ``L.down``."""
-        return {name: w for i, block in enumerate(self.blocks) for name, w in block.matrices(str(i)).items()}
+        return block_matrices(self.blocks)
 
     def hidden(self, inputs: Int[Array, "n t"], linear: Linear = plain) -> Float[Array, "n t d"]:
         """Return the last hidden states; that of position a depends on tokens 0..a only.
@@ -48,9 +50,7 @@ class TransformerDecoder(Network):
         h = self.embedding[inputs]
         h = h + jnp.broadcast_to(self.positions[:t], h.shape)
         causal = jnp.broadcast_to(jnp.tril(jnp.ones((t, t), bool)), (n, t, t))
-        for i, block in enumerate(self.blocks):
-            h = block(h, causal, linear=linear, prefix=str(i))
-        return self.norm(h)
+        return self.norm(through_blocks(self.blocks, h, causal, linear))
 
     def forward(self, inputs: Int[Array, "n t"], linear: Linear) -> Float[Array, "n k"]:
         """Return the outputs (n, K): the head at the last position."""
@@ -76,11 +76,5 @@ def random_decoder(
     block_key, embedding_key, head_key = jax.random.split(key, 3)
     embedding, positions = gaussian_arrays(embedding_key, [(vocabulary, width), (tokens, width)], dtype)
     (head,) = random_affines(head_key, [(outputs, width)], dtype)
-    blocks = tuple(random_block(k, width, heads, 4 * width, dtype) for k in jax.random.split(block_key, depth))
-    return TransformerDecoder(
-        embedding=embedding,
-        positions=positions,
-        blocks=blocks,
-        norm=unit_norm(width, dtype),
-        head=head,
-    )
+    blocks = random_blocks(block_key, depth, width, heads, dtype)
+    return TransformerDecoder(embedding, positions, blocks, unit_norm(width, dtype), head)

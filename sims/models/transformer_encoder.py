@@ -13,10 +13,12 @@ from sims.models.transformer_block import (
     Affine,
     Block,
     LayerNorm,
+    block_matrices,
     check_sizes,
     gaussian_arrays,
     random_affines,
-    random_block,
+    random_blocks,
+    through_blocks,
     unit_norm,
 )
 from sims.ntk.probes import Linear, plain
@@ -36,7 +38,7 @@ class TransformerEncoder(Network):
     @property
     def matrices(self) -> dict[str, Array]:
         """The six matrices of every block, ``0.query`` to ``L.down``."""
-        return {name: w for i, block in enumerate(self.blocks) for name, w in block.matrices(str(i)).items()}
+        return block_matrices(self.blocks)
 
     def pooled(self, inputs: Float[Array, "n t d_token"], linear: Linear = plain) -> Float[Array, "n d"]:
         """Return the mean over positions of the last hidden states; raise `BadInput` for a sequence too long."""
@@ -46,9 +48,7 @@ class TransformerEncoder(Network):
         h = self.embedding(inputs, linear=plain, name="embedding")
         h = h + jnp.broadcast_to(self.positions[:t], h.shape)
         everywhere = jnp.ones((n, t, t), bool)
-        for i, block in enumerate(self.blocks):
-            h = block(h, everywhere, linear=linear, prefix=str(i))
-        return self.norm(h).mean(axis=1)
+        return self.norm(through_blocks(self.blocks, h, everywhere, linear)).mean(axis=1)
 
     def forward(self, inputs: Float[Array, "n t d_token"], linear: Linear) -> Float[Array, "n k"]:
         """Return the outputs (n, K)."""
@@ -74,14 +74,8 @@ def random_encoder(
     block_key, affine_key, position_key = jax.random.split(key, 3)
     embedding, head = random_affines(affine_key, [(width, token_width), (outputs, width)], dtype)
     (positions,) = gaussian_arrays(position_key, [(tokens, width)], dtype)
-    blocks = tuple(random_block(k, width, heads, 4 * width, dtype) for k in jax.random.split(block_key, depth))
-    return TransformerEncoder(
-        embedding=embedding,
-        positions=positions,
-        blocks=blocks,
-        norm=unit_norm(width, dtype),
-        head=head,
-    )
+    blocks = random_blocks(block_key, depth, width, heads, dtype)
+    return TransformerEncoder(embedding, positions, blocks, unit_norm(width, dtype), head)
 
 
 def with_head(network: TransformerEncoder, head: Affine) -> TransformerEncoder:

@@ -11,7 +11,7 @@ from jaxtyping import Float
 from sims.errors import BadInput
 from sims.models.bert import Bert, HiddenBatch, TokenBatch, mean_over_tokens
 from sims.models.network import Network
-from sims.models.transformer_block import Block
+from sims.models.transformer_block import Block, block_matrices, through_blocks
 from sims.ntk.probes import Linear
 
 Array = Any
@@ -29,16 +29,13 @@ class UpperBlocks(Network):
     @property
     def matrices(self) -> dict[str, Array]:
         """The six matrices of every block, ``FIRST.query`` to ``LAST.down``."""
-        numbered = enumerate(self.blocks, start=self.first)
-        return {name: w for i, block in numbered for name, w in block.matrices(str(i)).items()}
+        return block_matrices(self.blocks, first=self.first)
 
     def forward(self, inputs: HiddenBatch, linear: Linear) -> Float[Array, "n d"]:
         """Return the features (n, d)."""
         n, t = inputs.mask.shape
         allowed = jnp.broadcast_to(inputs.mask[:, None, :], (n, t, t))
-        h = inputs.hidden
-        for i, block in enumerate(self.blocks, start=self.first):
-            h = block(h, allowed, linear=linear, prefix=str(i))
+        h = through_blocks(self.blocks, inputs.hidden, allowed, linear, first=self.first)
         return mean_over_tokens(h, inputs.mask)
 
 

@@ -22,6 +22,7 @@ from jaxtyping import Float, Int
 from scipy.linalg import cho_factor, cho_solve
 
 from sims.errors import BadInput
+from sims.haar import orthonormal_rows
 from sims.supersample.masks import trained_columns
 from theory.bounds.parameter_count import tuned_parameters
 
@@ -42,14 +43,6 @@ class Adapter(NamedTuple):
     def parameters(self, features: int, classes: int) -> int:
         """Return the number of tuned scalars of this adapter of a (classes, features) head."""
         return tuned_parameters(self.kind, [(classes, features)], self.rank)
-
-
-def orthonormal_rows(rng: np.random.Generator, rows: int, columns: int) -> Float[np.ndarray, "rows columns"]:
-    """Return a Haar-distributed matrix with orthonormal rows; raises BadInput for more rows than columns."""
-    if not 1 <= rows <= columns:
-        raise BadInput(f"{rows} orthonormal rows of length {columns}: expected 1 to {columns}")
-    q, r = np.linalg.qr(rng.standard_normal((columns, rows)))
-    return (q * np.where(np.diagonal(r) < 0, -1.0, 1.0)).T
 
 
 class RidgeHeads:

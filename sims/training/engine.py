@@ -19,7 +19,7 @@ from sims.errors import BadInput
 from sims.models.network import Network
 from sims.training.batches import batch_rows
 from sims.training.model import Params, Runs, outputs
-from sims.training.optimisers import Options, direction, schedule
+from sims.training.optimisers import Options, direction, next_update, schedule
 
 Array = Any
 Batching = Literal["vmap", "map"]
@@ -114,9 +114,7 @@ def _segment(
             trained, state = carry
             batch, factor = now
             seen, gradient = jax.value_and_grad(objective, has_aux=True)(trained, batch)
-            # optax mixes its integer step count with floats, which strict promotion would refuse
-            with jax.numpy_dtype_promotion("standard"):
-                update, state = rule.update(gradient, state, trained)
+            update, state = next_update(rule, gradient, state, trained)
             trained = jax.tree.map(lambda p, u: p - rate * factor * u, trained, update)
             return (trained, state), seen
 

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from typing import Any, Literal, get_args
 
+import jax
 import numpy as np
 import optax
 from jaxtyping import Float
@@ -56,6 +57,13 @@ def direction(options: Options) -> optax.GradientTransformation:
     if options.optimiser == "adam":
         return optax.chain(decay, optax.scale_by_adam())
     return optax.chain(optax.scale_by_adam(), decay)
+
+
+def next_update(rule: optax.GradientTransformation, gradient: Any, state: Any, params: Any = None) -> tuple[Any, Any]:
+    """Return the rule's update and its next state, also where JAX promotes strictly."""
+    # optax mixes its integer step count with floats, which strict promotion would refuse
+    with jax.numpy_dtype_promotion("standard"):
+        return rule.update(gradient, state, params)
 
 
 def schedule(options: Options, dtype: Any) -> Float[np.ndarray, " steps"]:

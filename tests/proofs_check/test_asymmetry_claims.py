@@ -185,6 +185,16 @@ def test_the_probability_that_b_only_fits_better_falls_to_zero_with_the_size() -
         assert abs(wins.mean() - probability) <= MONTE_CARLO * (probability * (1 - probability) / 20_000) ** 0.5
 
 
+def test_the_rational_bound_of_that_probability_is_above_it_and_falls_to_zero() -> None:
+    for d in (2, 4, 16, 64, 256, 1024):
+        assert asy_t4_3.largest_probability(d, aligned=False) >= asy_t4_3.probability_b_only_fits(d, 4.0, 1.0)
+        assert asy_t4_3.largest_probability(d, aligned=True) == 1
+    falling = [asy_t4_3.largest_probability(2**k, aligned=False) for k in (10, 14, 18, 22)]
+    assert all(10 * later < earlier for earlier, later in pairwise(falling))
+    assert all(not m.satisfied for m in asy_t4_3._large(aligned=False))
+    assert all(m.satisfied for m in asy_t4_3._large(aligned=True))
+
+
 def test_leverages_are_the_diagonal_of_the_projector() -> None:
     rng = np.random.default_rng(3)
     sigma, q = np.array([3.0, 2.0, 1.0, 0.2]), frozen_rows(rng, 4, 2, 4, "haar")

@@ -29,8 +29,9 @@ def refused(result, pattern):
 
 def driver(claims, *arguments, **options):
     """Start the command line in a process of its own with fake claims."""
-    script = (
-        "import sys; from tests.proofs_check import fake_claims; from proofs_check.__main__ import main;"
+    script = (  # a shell's background job ignores Ctrl-C, and so would the command in it
+        "import signal, sys; signal.signal(signal.SIGINT, signal.default_int_handler);"
+        "from tests.proofs_check import fake_claims; from proofs_check.__main__ import main;"
         f"fake_claims.{claims}(); sys.exit(main())"
     )
     pipes = {"stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}

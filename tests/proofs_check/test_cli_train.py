@@ -85,7 +85,7 @@ def test_ctrl_c_keeps_the_seeds_that_are_finished(run, tmp_path, monkeypatch):
         (("--benchmark", "nope", "--adapter", "lora", "--rank", "2"), "benchmark 'nope' is unknown: expected one of"),
         (("--benchmark", "digits-mlp", "--adapter", "loar"), "adapter 'loar' is unknown: expected one of full, rank0"),
         (("--benchmark", "digits-mlp", "--adapter", "lora", "--rank", "0"), "rank 0 is out of range for lora"),
-        (("--benchmark", "digits-mlp", "--adapter", "lora"), "rank 0 is out of range for lora"),
+        (("--benchmark", "digits-mlp", "--adapter", "lora"), "--rank is missing: the adapter lora needs one"),
         (("--benchmark", "digits-mlp", "--adapter", "lora", "--rank", "-1"), "expected a whole number from 0"),
         (
             ("--benchmark", "digits-mlp", "--adapter", "lora", "--rank", "65"),

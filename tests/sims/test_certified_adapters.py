@@ -164,6 +164,18 @@ def test_columns_of_tables_are_standardised_by_the_public_part() -> None:
     close(make_task(shifted, public=60, width=16, seed=0).sample, task.sample, 100 * FLOAT32_KERNEL)
 
 
+def test_a_column_that_is_constant_in_the_public_part_is_left_out() -> None:
+    """Its scale could only come from the sample."""
+    data = load("wine")
+    x = data.x_train.copy()
+    x[:60, 3] = 0.1 + 0.2  # no power of two: its mean is rounded
+    plain, scaled = (x * np.where(np.arange(x.shape[1]) == 3, factor, 1.0) for factor in (1.0, 7.0))
+    first, second = (make_task(replace(data, x_train=x), public=60, width=16, seed=0) for x in (plain, scaled))
+    for name in ("public", "sample"):
+        np.testing.assert_array_equal(getattr(first, name), getattr(second, name))
+    assert float(np.abs(first.sample).max()) < 100.0
+
+
 def test_a_pretrained_head_starts_better_and_is_certified_better() -> None:
     pretrained = public_head(task(), 200)
     assert pretrained.test_error(0 * pretrained.head) < 0.5 < task().test_error(0 * task().head)

@@ -89,15 +89,18 @@ def test_p27_strings_are_prefix_free() -> None:
     assert kraft_sum(map(len, strings)) <= 1.0
 
 
-def test_p27_arithmetic_strings_satisfy_kraft() -> None:
+def test_p27_arithmetic_strings_are_prefix_free_and_satisfy_kraft() -> None:
     """All sequences of six decisions in two contexts."""
-    lengths = []
+    strings = []
     for decisions in product((0, 1), repeat=6):
         encoder = Encoder()
         for position, decision in enumerate(decisions):
             encoder.decide(position % 2, decision)
-        lengths.append(len(encoder.bits()))
+        strings.append(encoder.bits())
+    lengths = [len(string) for string in strings]
     assert kraft_sum(lengths) <= 1.0
+    # which does not say that they are prefix-free: a digit less would also do for the sum
+    assert not any(after.startswith(before) for before, after in pairwise(sorted(strings)))
     assert min(lengths) < 6 < max(lengths)
 
 

@@ -15,6 +15,7 @@ from sims.haar import (
     captured_b_only,
     captured_fits,
     frozen_rows,
+    orthonormal_rows,
     spectral_captured_fits,
 )
 from tests.checks import close
@@ -126,6 +127,18 @@ def test_rows_have_their_laws(rows: str) -> None:
     assert abs(standard_errors(captured, mean_captured_a_only(10.0, d, r))) <= MONTE_CARLO
 
 
+@pytest.mark.parametrize(("rows", "columns"), [(1, 1), (2, 5), (4, 4)])
+def test_orthonormal_rows_are_gram_schmidt_of_their_draws(rows: int, columns: int) -> None:
+    """Normal entries drawn column by column are a triangular matrix of positive diagonal away from the rows."""
+    found = orthonormal_rows(np.random.default_rng(7), rows, columns)
+    close(found @ found.T, np.eye(rows))
+    entries = np.random.default_rng(7).standard_normal((columns, rows))
+    triangle = found @ entries
+    close(found.T @ triangle, entries)
+    assert np.all(np.diagonal(triangle) > 0)
+    close(np.tril(triangle, -1), np.zeros((rows, rows)))
+
+
 def test_errors_of_the_log_ratio_are_honest() -> None:
     """Spread of 60 independent log ratios over the stated error: a chi-square over 59 degrees of freedom."""
     rng = np.random.default_rng(0)
@@ -146,6 +159,8 @@ def test_bad_input_is_refused_in_one_line() -> None:
         captured_fits(delta, sigma, 3, 5, seed=0)
     with pytest.raises(BadInput, match="rank 4: expected 1 to 3"):
         frozen_rows(rng, 1, 4, 3)
+    with pytest.raises(BadInput, match="4 orthonormal rows of length 3: expected 1 to 3"):
+        orthonormal_rows(rng, 4, 3)
     with pytest.raises(BadInput, match="seed -1: expected a number >= 0"):
         captured_fits(delta, sigma, 1, 5, seed=-1)
     with pytest.raises(BadInput, match="a weight 0 where the variance is 0"):

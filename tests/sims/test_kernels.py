@@ -128,6 +128,18 @@ def test_traced_kernel_is_the_mean_of_the_diagonal_blocks(seed: int, case: tuple
     close(np.diagonal(traced_ntk(features)), np.einsum("ikik->i", empirical_ntk(features)) / network.outputs)
 
 
+@given(seeds)
+def test_traced_kernel_of_features_with_several_positions(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    layers = [
+        FactoredFeatures(rng.standard_normal((3, 2, positions, m)), rng.standard_normal((3, positions, p)))
+        for positions, m, p in ((4, 3, 2), (1, 2, 5), (2, 2, 2))
+    ]
+    expected = np.einsum("ikjk->ij", np.asarray(empirical_ntk(layers))) / 2
+    close(traced_ntk(layers), expected)
+    close(traced_ntk([DenseFeatures(f.dense()) for f in layers]), expected)
+
+
 def lora_factors(seed: int, network: FrozenMLP, layers: tuple[int, ...], r: int) -> tuple[list, list]:
     rng = np.random.default_rng(seed + 2)
     shapes = [network.weights[layer].shape for layer in layers]

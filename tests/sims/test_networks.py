@@ -67,6 +67,19 @@ def test_draws_depend_on_the_key_only() -> None:
         assert not np.any(np.asarray(first.weights[layer]) == np.asarray(other.weights[layer]))
 
 
+@pytest.mark.parametrize("parametrisation", ["ntk", "standard"])
+def test_layers_and_biases_are_drawn_independently(parametrisation: str) -> None:
+    """Equal shapes, so that two draws from one key would be the same numbers (up to the scale of a layer)."""
+    network = random_mlp((6, 6, 6), key=jax.random.key(0), parametrisation=parametrisation, bias_std=0.3)
+    assert network.biases is not None
+    standard = parametrisation == "standard"
+    scales = (network.weight_std / 6**0.5, 0.3) if standard else (1.0, 1.0)
+    drawn = [np.ravel(w) / scales[0] for w in network.weights] + [np.asarray(b) / scales[1] for b in network.biases]
+    numbers = np.sort(np.concatenate(drawn))
+    assert numbers.size == 2 * (36 + 6)
+    assert np.diff(numbers).min() > ROUNDING[np.float64] * np.abs(numbers).max()
+
+
 def test_standard_weights_have_variance_weight_std_squared_over_fan_in() -> None:
     network = random_mlp((300, 200, 1), key=jax.random.key(0), parametrisation="standard", weight_std=1.5)
     # 60 000 draws: the relative error of a variance is sqrt(2 / 60 000) = 0.006

@@ -17,12 +17,13 @@ from sims.adapters.registry import make_adapter
 from sims.data import load
 from sims.enumeration import enumerate_learner, majority_learner
 from sims.errors import BadInput
+from sims.haar import orthonormal_rows
 from sims.models.mlp import random_hidden_layers
 from sims.supersample.estimators import Ladder, ladder, row_estimates
 from sims.supersample.masks import all_masks, balanced_masks, trained_columns
 from sims.supersample.protocol import Supersample, Trainer, draw_supersample, run_protocol, single
 from sims.supersample.relu_features import relu_features
-from sims.supersample.ridge_heads import Adapter, RidgeHeads, orthonormal_rows
+from sims.supersample.ridge_heads import Adapter, RidgeHeads
 from sims.supersample.trained_networks import network_trainer
 from sims.training.model import random_head
 from sims.training.optimisers import Options

@@ -7,8 +7,10 @@ import hypothesis.strategies as st
 import jax
 import jax.numpy as jnp
 import numpy as np
+import optax
 import pytest
 from hypothesis import given, settings
+from scipy.stats import kstest, uniform
 
 from sims.adapters.protocol import Adapter, Factors
 from sims.adapters.registry import FAMILIES, make_adapter
@@ -19,7 +21,7 @@ from sims.training.engine import Fitted, Pool, fit, run_outputs, scores
 from sims.training.model import Head, Runs, outputs, random_head, start, total_scalars, trained_scalars
 from sims.training.optimisers import Options, schedule
 from tests.strategies import seeds
-from tests.tolerances import IDENTITY, ROUNDING
+from tests.tolerances import IDENTITY, KOLMOGOROV_SMIRNOV, ROUNDING
 
 WIDTHS = (6, 7, 5)
 CLASSES = 3
@@ -239,6 +241,30 @@ def test_schedules_rise_then_fall_within_0_and_1(kind: Any, steps: int, warmup: 
     assert np.all(np.diff(factor[: rise + 1]) >= 0)
     assert np.all(np.diff(factor[rise:]) <= 0)
     assert factor[rise - 1 if rise == steps else rise] == 1.0
+
+
+@pytest.mark.parametrize(
+    ("kind", "oracle"),
+    [
+        ("cosine", optax.cosine_decay_schedule),
+        ("linear", lambda start, steps: optax.linear_schedule(start, 0.0, steps)),
+    ],
+)
+def test_schedules_after_the_rise_are_those_of_optax(kind: Any, oracle: Any) -> None:
+    factor = schedule(Options(20, 1, schedule=kind, warmup=0.25), np.float64)
+    np.testing.assert_allclose(factor[:5], np.arange(1, 6) / 5, rtol=ROUNDING[np.float64])
+    with jax.numpy_dtype_promotion("standard"):
+        expected = [float(oracle(1.0, 15)(step)) for step in range(15)]
+    np.testing.assert_allclose(factor[5:], expected, rtol=TOLERANCE, atol=TOLERANCE)
+
+
+def test_a_head_starts_uniform_within_one_over_the_root_of_its_features() -> None:
+    head: Head = jax.vmap(lambda key: random_head(key, CLASSES, 25, jnp.float64))(
+        jax.random.split(jax.random.key(0), 400)
+    )
+    for entries in (np.ravel(head.weight), np.ravel(head.bias)):
+        assert kstest(entries, uniform(-0.2, 0.4).cdf).pvalue > KOLMOGOROV_SMIRNOV
+    assert not np.any(np.isin(head.bias, head.weight))
 
 
 @pytest.mark.parametrize(

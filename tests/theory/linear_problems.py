@@ -27,10 +27,23 @@ class Case(NamedTuple):
 @st.composite
 def cases(draw: st.DrawFn, covariances: tuple[str, ...] = _COVARIANCES, *, orthonormal: bool = False) -> Case:
     """Draw a problem of one of the shapes; its covariance may be singular, its change of low rank."""
-    d_out, d_in, r = draw(st.sampled_from(SHAPES))
+    shape = draw(st.sampled_from(SHAPES))
     covariance = draw(st.sampled_from(covariances))
     change = draw(st.sampled_from(("separated", "repeated", "rank one", "rank-deficient")))
-    rng = np.random.default_rng(draw(seeds))
+    return made_case(draw(seeds), shape, covariance, change, orthonormal=orthonormal)
+
+
+def made_case(
+    seed: int,
+    shape: tuple[int, int, int],
+    covariance: str = "separated",
+    change: str = "separated",
+    *,
+    orthonormal: bool = False,
+) -> Case:
+    """Return the problem of this shape (d_out, d_in, r) and these kinds of spectra."""
+    d_out, d_in, r = shape
+    rng = np.random.default_rng(seed)
     delta = matrix_with_spectrum(rng, (d_out, d_in), spectra(min(d_out, d_in))[change])
     sigma = symmetric_with_spectrum(rng, spectra(d_in)[covariance])
     metric = symmetric_with_spectrum(rng, [1.0 + i for i in range(d_out)])

@@ -61,6 +61,22 @@ def test_optimal_single_factors_are_stationary_while_the_full_gradient_is_not_ze
     assert stationarity_b(exact, q) == stationarity_a(exact, u) == 0.0
 
 
+@given(seed=seeds)
+def test_stationarity_is_the_seen_fraction_of_the_gradient_whatever_the_size_of_the_factor(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    left, right = orthonormal_columns(rng, 4, 3), orthonormal_columns(rng, 5, 3)
+    gradient = (left * [3.0, 2.0, 1.0]) @ right.T
+    for size in (1e-3, 1.0, 40.0):
+        # all of the gradient, and what its first two singular directions hold
+        assert abs(stationarity_b(gradient, size * right.T) - 1) <= CLOSED_FORM
+        assert abs(stationarity_a(gradient, size * left) - 1) <= CLOSED_FORM
+        close(stationarity_b(gradient, size * right[:, :2].T), np.sqrt(13 / 14), CLOSED_FORM)
+        close(stationarity_a(gradient, size * left[:, :2]), np.sqrt(13 / 14), CLOSED_FORM)
+    # a factor of several sizes sees less than its largest direction alone could
+    uneven = right * [1.0, 0.5, 0.5]
+    close(stationarity_b(gradient, uneven.T), np.sqrt((9 + 1 + 0.25) / 14), CLOSED_FORM)
+
+
 @pytest.mark.parametrize(("d_out", "d_in", "r"), [(48, 96, 6), (5, 3, 2), (2, 9, 1)])
 @settings(max_examples=4)
 @given(seed=seeds)

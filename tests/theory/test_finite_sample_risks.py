@@ -93,6 +93,10 @@ def test_samples_too_few_for_a_finite_mean_are_refused() -> None:
     assert b_only_risks(1.0, 12, 3).gap > 0  # what B-only can do where the others cannot
     with pytest.raises(ValueError, match=r"optimal risk -1\.0: expected >= 0"):
         full_risks(-1.0, 9, 3)
+    with pytest.raises(ValueError, match=r"optimal risk nan: expected >= 0"):
+        b_only_risks(float("nan"), 9, 3)
+    with pytest.raises(ValueError, match=r"noise variance nan"):
+        a_only_risks(1.0, 20, 10, 3, float("nan"))
     with pytest.raises(ValueError, match=r"noise variance -0\.1"):
         a_only_risks(1.0, 20, 10, 3, -0.1)
     with pytest.raises(ValueError, match=r"rank 0: expected >= 1"):

@@ -80,7 +80,8 @@ def subsampled_bound(
     Kind: certificate. Source: Lotfi et al. 2024, Theorem 1, with that union.
 
     Raises:
-        ValueError: m or n below 1, negative bits, delta outside (0, 1), a negative range, or no alphas.
+        ValueError: a risk that is not finite, m or n below 1, negative bits, delta outside (0, 1), a negative range, or
+            no alphas.
     """
     m, n = require_samples(subsample), require_samples(n)
     if not 0.0 <= loss_range < np.inf:
@@ -90,7 +91,7 @@ def subsampled_bound(
     share = m / (m + n)
     whole = np.sqrt((budget(bits, delta) - np.log(share)) / (2.0 * n))
     drawn = np.sqrt((log(alphas) + budget(0, delta) - np.log1p(-share)) / (2.0 * m))
-    return (np.asarray(risk, dtype=np.float64) + loss_range * (whole + drawn))[()]
+    return (require_loss(risk) + loss_range * (whole + drawn))[()]
 
 
 def random_guess_bits(vocabulary: int) -> float:
@@ -115,4 +116,12 @@ def whole_sample_bound(risk: Real, n: Real, bits: Real, delta: Real, loss_range:
     if not 0.0 <= loss_range < np.inf:
         raise ValueError(f"loss range {loss_range}: expected a finite number >= 0")
     width = np.sqrt(budget(bits, delta) / (2.0 * require_samples(n)))
-    return (np.asarray(risk, dtype=np.float64) + loss_range * width)[()]
+    return (require_loss(risk) + loss_range * width)[()]
+
+
+def require_loss(value: Real) -> np.ndarray:
+    """Return the mean loss as float64 array; raises ValueError unless all of it is finite."""
+    array = np.asarray(value, dtype=np.float64)
+    if not np.isfinite(array).all():
+        raise ValueError(f"mean loss {array[~np.isfinite(array)].flat[0]:g}: expected a finite number")
+    return array

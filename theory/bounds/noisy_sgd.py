@@ -57,11 +57,13 @@ def squared_gradient_factor(adapter: str, shape: tuple[int, int], rank: int, sca
     here.
 
     Raises:
-        ValueError: an unknown adapter, or a rank outside 1..min(d_out, d_in).
+        ValueError: an unknown adapter, or a rank that the frozen factor cannot have: above d_in for b-only, above d_out
+            for a-only, above the shorter side for lora.
     """
     d_out, d_in = shape
-    if adapter != "full" and not 1 <= rank <= min(shape):
-        raise ValueError(f"rank {rank}: expected 1 to {min(shape)} for a matrix {d_out}x{d_in}")
+    limit = {"b-only": d_in, "a-only": d_out}.get(adapter, min(shape))
+    if adapter != "full" and not 1 <= rank <= limit:
+        raise ValueError(f"rank {rank}: expected 1 to {limit} for {adapter} of a matrix {d_out}x{d_in}")
     if adapter == "full":
         return 1.0
     if adapter in ("b-only", "lora"):

@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 
 from theory.bounds.code_length import budget, require_samples
+from theory.bounds.compression import require_loss
 from theory.bounds.kl_inverse import Real
 
 Array = Any
@@ -28,10 +29,11 @@ def token_bound(mean_loss: Real, tokens: Real, bits: Real, delta: Real, loss_ran
     Kind: certificate on the realised contexts. Source: see the module.
 
     Raises:
-        ValueError: fewer than 1 token, negative bits, delta outside (0, 1), or a range that is negative or infinite.
+        ValueError: a mean loss that is not finite, fewer than 1 token, negative bits, delta outside (0, 1), or a range
+            that is negative or infinite.
     """
     loss_range = np.asarray(loss_range, dtype=np.float64)
     if not np.all((loss_range >= 0.0) & (loss_range < np.inf)):
         raise ValueError(f"loss range {loss_range}: expected a finite number >= 0 (smooth the predictions)")
     width = np.sqrt(budget(bits, delta) / (2.0 * require_samples(tokens)))
-    return (np.asarray(mean_loss, dtype=np.float64) + loss_range * width)[()]
+    return (require_loss(mean_loss) + loss_range * width)[()]

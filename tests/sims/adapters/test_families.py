@@ -108,6 +108,13 @@ def test_every_matrix_has_its_own_start_and_others_are_left_alone() -> None:
     assert not np.any(np.asarray(linear("two", weights["two"], h)))
 
 
+def test_the_two_factors_of_a_matrix_start_independently() -> None:
+    """On a square matrix, where B drawn from the key of A would be its transpose."""
+    adapter = make_adapter("lora", 3, a_start="gaussian", b_start="gaussian")
+    factors = adapter.init(jax.random.key(0), jnp.zeros((6, 6)))
+    assert not np.any(np.isin(factors.trained["B"], factors.trained["A"]))
+
+
 def test_starts_and_scale_are_those_asked_for() -> None:
     default, other = make_adapter("a-only", 4), make_adapter("a-only", 4, alpha=1.0, b_start="kaiming")
     assert isinstance(default, LowRank)

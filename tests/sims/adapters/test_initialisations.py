@@ -77,6 +77,15 @@ def test_size_and_mean_projector_of_a_random_start(name: str, factor: str) -> No
         assert (np.abs(projectors.mean(axis=0) - rank / d * np.eye(d)) <= MONTE_CARLO * errors).all()
 
 
+@pytest.mark.parametrize("factor", ["A", "B"])
+@pytest.mark.parametrize("name", ["orthonormal", "gaussian", "kaiming"])
+def test_a_random_start_has_no_preferred_sign(name: str, factor: str) -> None:
+    """Row spaces would not show it: QR alone fixes a sign for every vector."""
+    entries = drawn(name, factor, (6, 8), 3)
+    errors = entries.std(axis=0) / np.sqrt(len(entries))
+    assert (np.abs(entries.mean(axis=0)) <= MONTE_CARLO * errors).all()
+
+
 def test_row_space_of_kaiming_is_not_uniform_and_that_of_gaussian_is() -> None:
     """d = 2, r = 1: variance of the captured share of a coordinate 1/8 for Haar, .1073 for a uniform start."""
     for name, variance in (("gaussian", 1 / 8), ("orthonormal", 1 / 8), ("kaiming", 0.1073)):

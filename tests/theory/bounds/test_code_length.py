@@ -86,6 +86,15 @@ def test_p25_without_bits_it_is_the_limit_of_clopper_and_pearson(data: st.DataOb
     close(occam_binomial(k, n, 0, delta), expected, IDENTITY["float64"])
 
 
+@pytest.mark.parametrize("n", [10**4, 10**6, 10**8, 10**10, 10**12])
+def test_rounding_of_large_factorials_never_lowers_the_limit(n: int) -> None:
+    k = np.array([1, 2, 5, 70, 1000])
+    exact = beta.isf(DELTA, k + 1, n - k)
+    found = occam_binomial(k, n, 0, DELTA)
+    assert np.all(found >= exact * (1 - ROUNDING["float64"]))
+    assert np.all(found <= 1.01 * exact)
+
+
 @given(st.integers(1, 12), st.integers(0, 60), st.data())
 def test_binomial_inverts_the_exact_tail(n: int, bits: int, data: st.DataObject) -> None:
     """In rational arithmetic: the tail at the answer is below delta 2^-b, and just before it is above."""

@@ -1,6 +1,6 @@
 """SubLoRA and the token bound: printed oracles, monotonicity, order against Occam-Hoeffding, Kraft sums, bad input."""
 
-from math import inf, pi
+from math import inf, nan, pi
 
 import hypothesis.strategies as st
 import numpy as np
@@ -115,6 +115,9 @@ def test_a_random_guess_is_what_a_bound_has_to_beat() -> None:
         (lambda: subsampled_bound(0.0, 10, 10, 1, 0.05, inf), "loss range inf: expected a finite number >= 0"),
         (lambda: subsampled_bound(0.0, 10, 10, 1, 0.05, 1.0, 0), "0 alphas: expected at least 1"),
         (lambda: whole_sample_bound(0.0, 10, 1, 0.05, -1.0), "loss range -1.0: expected a finite number >= 0"),
+        (lambda: subsampled_bound(nan, 10, 10, 1, 0.05, 1.0), "mean loss nan: expected a finite number"),
+        (lambda: whole_sample_bound(inf, 10, 1, 0.05, 1.0), "mean loss inf: expected a finite number"),
+        (lambda: token_bound(nan, 10, 1, 0.05, 1.0), "mean loss nan: expected a finite number"),
         (lambda: arithmetic_code_bits(0, 0.0, 2), "0 symbols of 2 levels: expected at least 1"),
         (lambda: arithmetic_code_bits(5, 2.0, 2), "entropy of 2.0 bits a symbol: expected 0 to log2 2 = 1"),
         (lambda: token_bound(1.0, 0, 1, 0.05, 1.0), "0 samples: expected at least 1"),

@@ -50,6 +50,13 @@ def test_p23_kl_of_the_inverse_is_c(p: float, c: float) -> None:
         assert _by_balls(p, np.nextafter(1.0, 0.0)) <= c
 
 
+@given(st.floats(0.01, 0.99), st.floats(1e-3, 3.0))
+def test_the_inverse_rounds_upwards(p: float, c: float) -> None:
+    """Within the one step of float64 that is left, the side on which bounds made of it are sound."""
+    q = float(kl_inverse_upper(p, c))
+    assert q == 1.0 or float(binary_kl(p, q)) > c >= float(binary_kl(p, np.nextafter(q, 0.0)))
+
+
 @given(probabilities, st.floats(0.0, 1e3))
 def test_p23_inverse_is_between_p_and_pinsker(p: float, c: float) -> None:
     q = float(kl_inverse_upper(p, c))

@@ -91,7 +91,9 @@ def test_gradient_factor_on_frozen_factors_that_average_to_the_identity(
         (lambda: pensia_limit([], [], []), "0 rates"),
         (lambda: pensia_limit([-0.1], [1.0], [0.1]), "rate -0.1"),
         (lambda: pensia_limit([0.1], [float("inf")], [0.1]), "gradient norm inf"),
-        (lambda: squared_gradient_factor("b-only", (3, 4), 4), "rank 4: expected 1 to 3"),
+        (lambda: squared_gradient_factor("b-only", (3, 4), 5), "rank 5: expected 1 to 4 for b-only"),
+        (lambda: squared_gradient_factor("a-only", (3, 4), 4), "rank 4: expected 1 to 3 for a-only"),
+        (lambda: squared_gradient_factor("lora", (3, 4), 4), "rank 4: expected 1 to 3 for lora"),
         (lambda: squared_gradient_factor("c-only", (3, 4), 2), "adapter 'c-only'"),
     ],
 )
