@@ -118,7 +118,8 @@ def _gaussian(asked: _Asked) -> jax.Array:
 # program as there are threads (two, on two cores) wait for each other for ever. One matrix at a time runs in place.
 @jax.custom_batching.sequential_vmap
 def _qr(x: jax.Array) -> tuple[jax.Array, jax.Array]:
-    return tuple(jnp.linalg.qr(x))
+    q, r = jnp.linalg.qr(x)
+    return q, r
 
 
 @jax.custom_batching.sequential_vmap
