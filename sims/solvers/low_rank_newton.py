@@ -14,6 +14,7 @@ from scipy.linalg import lapack
 
 from sims.convex_problem import ConvexProblem
 from sims.solvers.curvature import Layer
+from sims.solvers.threads import scipy_on_one_thread
 from theory.factorisation import rebalanced
 
 Array = np.ndarray
@@ -45,6 +46,7 @@ def half_curvature(problem: ConvexProblem, predictions: Float[Array, "n k"]) -> 
     return np.sqrt(np.maximum(values, 0.0))[:, :, None] * np.swapaxes(vectors, 1, 2)
 
 
+@scipy_on_one_thread()
 def minimise_factors(
     problem: ConvexProblem,
     start: Factors,

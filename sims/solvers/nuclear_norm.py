@@ -16,6 +16,7 @@ from sims.errors import BadInput
 from sims.solvers.alternating import alternating_sweeps
 from sims.solvers.low_rank_newton import Factors, factored_objective, minimise_factors
 from sims.solvers.solution import Solution, Status
+from sims.solvers.threads import scipy_on_one_thread
 from theory.factorisation import rebalanced
 from theory.rank_thresholds import generic_rank
 
@@ -27,6 +28,7 @@ _DAMPING = 0.3  # of lam, at the first Newton step after the sweeps
 _DROP = 1e-10  # relative singular value below which a column is taken out (the certificate puts it back if needed)
 
 
+@scipy_on_one_thread()
 def solve_nuclear_norm(
     problem: ConvexProblem, lam: float, *, tol: float = 1e-9, max_rounds: int = 60, max_steps: int = 100
 ) -> Solution[Factors]:
