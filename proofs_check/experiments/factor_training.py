@@ -84,7 +84,7 @@ SIZES = {
     "quick": Sizes(
         widths=(64, 64),
         source_steps=300,
-        vectors=Protocol(4000, 300, 64, _grid(0.01, 0.3, 4), _FAMILIES, (1, 2, 4, 8, 16), 4, 5),
+        vectors=Protocol(4000, 300, 64, _grid(0.01, 0.3, 4), _FAMILIES, (1, 4, 16), 4, 3),
         sentences=Protocol(240, 20, 16, (0.01,), _FAMILIES, (4,), 4, 3),
         starts=3,
         step_ranks=(2, 4),
