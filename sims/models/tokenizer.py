@@ -34,22 +34,42 @@ class SentenceTokenizer:
 
         Raises `BadInput` for no sentences, or, unless ``truncate``, for one with too many tokens.
         """
-        if not sentences:
-            raise BadInput("0 sentences: expected at least one")
-        rows = [encoding.ids for encoding in self.tokenizer.encode_batch(list(sentences))]
+        rows = self._rows(sentences)
         for number, row in enumerate(rows):
             if len(row) > self.longest and not truncate:
                 raise BadInput(
                     f"sentence {number} has {len(row)} tokens, more than the {self.longest} of this checkpoint: "
                     "shorten it, or truncate"
                 )
-        # the end token stays at the end
-        rows = [row if len(row) <= self.longest else [*row[: self.longest - 1], row[-1]] for row in rows]
+        return self._padded([_cut(row, self.longest) for row in rows])
+
+    def pairs(self, pairs: Sequence[tuple[str, str]]) -> tuple[TokenBatch, TokenBatch]:
+        """Return first and second sentences, each with start and end tokens, cut to ``longest`` tokens a pair together.
+
+        The second sentence keeps half of them at least, the first one what the second leaves. Raises `BadInput` for no
+        pairs.
+        """
+        first, second = ([*part] for part in zip(*pairs, strict=True)) if pairs else ([], [])
+        shorter = [_cut(row, self.longest // 2) for row in self._rows(second)]
+        rest = [_cut(row, self.longest - len(other)) for row, other in zip(self._rows(first), shorter, strict=True)]
+        return self._padded(rest), self._padded(shorter)
+
+    def _rows(self, sentences: Sequence[str]) -> list[list[int]]:
+        if not sentences:
+            raise BadInput("0 sentences: expected at least one")
+        return [encoding.ids for encoding in self.tokenizer.encode_batch(list(sentences))]
+
+    def _padded(self, rows: list[list[int]]) -> TokenBatch:
         lengths = np.array([len(row) for row in rows])
         mask = np.arange(lengths.max())[None] < lengths[:, None]
         ids = np.full(mask.shape, self.padding)
         ids[mask] = np.concatenate(rows)
         return TokenBatch(ids, mask)
+
+
+def _cut(row: list[int], longest: int) -> list[int]:
+    """Return the first tokens; the end token stays at the end."""
+    return row if len(row) <= longest else [*row[: longest - 1], row[-1]]
 
 
 def load_tokenizer(folder: Path, family: str, longest: int) -> SentenceTokenizer:

@@ -154,9 +154,16 @@ def test_text_on_cached_hidden_states_equals_the_whole_encoder(small_text: None)
     assert prepared.maps == (f"{depth - 1}.query", f"{depth - 1}.value")
 
 
-def test_of_a_pair_the_second_sentence_comes_first() -> None:
-    assert text.as_one_text(f"a long premise{PAIR}short") == "short [SEP] a long premise"
-    assert text.as_one_text("one sentence") == "one sentence"
+def test_pairs_are_compared_sentence_by_sentence(small_text: None) -> None:
+    prepared = prepare("text-classifier-rte", [0], blocks=1, samples=4, tokens=20)
+    single = prepare("text-classifier-sst2", [0], blocks=1, samples=4, tokens=20)
+    width = single.head.weight.shape[2]
+    assert prepared.head.weight.shape == (1, 2, 2 * width)
+    features = np.asarray(prepared.network(prepared.pool.inputs))
+    # the fourth sentence is compared with itself
+    np.testing.assert_allclose(features[3, :width], 0.0, atol=REFERENCE_OUTPUTS)
+    np.testing.assert_allclose(features[3, width:].sum(), width, rtol=REFERENCE_OUTPUTS)
+    assert np.abs(features[[0, 1, 2, 4, 5], :width]).max(axis=1).min() > REFERENCE_OUTPUTS
 
 
 @pytest.mark.parametrize(
@@ -165,7 +172,7 @@ def test_of_a_pair_the_second_sentence_comes_first() -> None:
         ("digits-mlp", {"samples": 2000}, "samples 2000 is out of range: digits-mlp with the random backbone has 1438"),
         ("digits-mlp", {"blocks": 2}, "blocks 2: digits-mlp has none"),
         ("text-classifier-sst2", {"blocks": 9}, "blocks 9 is out of range: this encoder has"),
-        ("text-classifier-sst2", {"tokens": 2}, "tokens 2 is out of range"),
+        ("text-classifier-sst2", {"tokens": 2}, "tokens 2 is out of range: expected 6 to"),
         ("text-classifier-sst2", {"samples": 5}, "samples 5 is out of range: glue-sst2 has 4"),
         ("text-classifier-sst2", {"backbone_seed": 1}, "backbone_seed 1: text-classifier-sst2 has one encoder"),
         ("text-classifier-sst2", {"blocks": None}, "needs blocks and tokens"),
