@@ -18,20 +18,25 @@ _LINES = {
 }
 
 
+_NAMES = {"mnist": "MNIST", "MiniLM": "MiniLM, SST-2 and RTE"}
+
+
 def draw_factor_similarity(record: Mapping[str, Any]) -> Figure:
-    """Return four panels: learned B and A (columns) when B and when A starts at zero (rows)."""
-    result = result_of(record, "factor_similarity")
+    """Return learned B and A (columns) when B and when A starts at zero (two rows for each setting)."""
+    settings = result_of(record, "factor_similarity")["settings"]
     with column_style():
-        figure = column_figure(3.5)
-        grid = figure.subplots(2, 2, sharex=True, sharey=True)
-        for row, zero in enumerate("BA"):
+        figure = column_figure(0.7 + 1.4 * 2 * len(settings))
+        grid = figure.subplots(2 * len(settings), 2, sharex=True, sharey=True)
+        for position, setting in enumerate(settings):
+            for row, zero in enumerate("BA", start=2 * position):
+                for column, factor in enumerate("BA"):
+                    _panel(grid[row, column], setting, zero, factor)
+                other = "A" if zero == "B" else "B"
+                grid[row, 0].set_ylabel(f"{zero} = 0, {other} random:\nsimilarity φ")
+            name = _NAMES.get(setting["name"], setting["name"])
             for column, factor in enumerate("BA"):
-                _panel(grid[row, column], result, zero, factor)
-            other = "A" if zero == "B" else "B"
-            grid[row, 0].set_ylabel(f"{zero} = 0, {other} random:\nsimilarity φ")
-        grid[0, 0].set_title("learned B")
-        grid[0, 1].set_title("learned A")
-        for axes in grid[1]:
+                grid[2 * position, column].set_title(f"{name}: learned {factor}")
+        for axes in grid[-1]:
             axes.set_xlabel("step size")
         grid[0, 0].set_xscale("log")
         grid[0, 0].set_ylim(0, 1.05)
@@ -40,17 +45,17 @@ def draw_factor_similarity(record: Mapping[str, Any]) -> Figure:
     return figure
 
 
-def _panel(axes: Axes, result: Mapping[str, Any], zero: str, factor: str) -> None:
+def _panel(axes: Axes, setting: Mapping[str, Any], zero: str, factor: str) -> None:
     """Draw means over pairs and matrices by step size, the range over matrices as a band, chance, the chosen rate."""
-    rates, matrices = result["rates"], list(result["shapes"])
+    rates, matrices = setting["rates"], list(setting["shapes"])
     for marker, (scenario, (label, colour)) in zip(MARKERS, _LINES.items(), strict=False):
-        values = [[step[name][factor][scenario] for name in matrices] for step in result["zero"][zero]]
+        values = [[step[name][factor][scenario] for name in matrices] for step in setting["zero"][zero]]
         if values[0][0] is None:  # a factor that started at zero has no start to be compared with
             continue
         means = np.array([[pairs["mean"] for pairs in row] for row in values])
         dashes = (0, (4, 2)) if scenario == "own start" else "-"
         axes.fill_between(rates, means.min(axis=1), means.max(axis=1), color=colour, alpha=0.15, linewidth=0)
         axes.plot(rates, means.mean(axis=1), color=colour, marker=marker, linestyle=dashes, label=label)
-    chance = np.mean([result["chance"][name][factor]["mean"] for name in matrices])
+    chance = np.mean([setting["chance"][name][factor]["mean"] for name in matrices])
     axes.axhline(chance, color=GREY, linestyle=":", label="chance, $r/d$")
-    axes.axvline(rates[result["best_rate"]], color=GREY, linewidth=0.6, zorder=0)
+    axes.axvline(rates[setting["best_rate"]], color=GREY, linewidth=0.6, zorder=0)

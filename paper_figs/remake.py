@@ -1,12 +1,17 @@
-"""Remakes the committed records: python -m paper_figs.remake [NAME...] [--level quick] [--seed 0] [--data digits]."""
+"""Remakes the committed records: python -m paper_figs.remake [NAME...] [--level quick] [--seed 0] [--data digits].
+
+With --keep DIR the finished arms of a long experiment stay there: the same command, killed and repeated, goes on.
+"""
 
 import argparse
 import sys
 import time
 from collections.abc import Sequence
+from contextlib import nullcontext
 
 from paper_figs.records import COMMITTED
 from proofs_check.experiments import EXPERIMENTS
+from proofs_check.experiments.kept import keeping
 from sims.errors import BadInput
 from sims.records import Record, code_version, environment, write_record
 
@@ -30,11 +35,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--level", default="quick", choices=("smoke", "quick", "full"))
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--data", default="digits")
+    parser.add_argument("--keep", metavar="DIR", help="folder for finished parts")
     chosen = parser.parse_args(arguments)
     for name in chosen.names or EXPERIMENTS:
         started = time.perf_counter()
         try:
-            remake(name, chosen.level, chosen.seed, chosen.data)
+            with keeping(chosen.keep) if chosen.keep else nullcontext():
+                remake(name, chosen.level, chosen.seed, chosen.data)
         except BadInput as error:
             sys.stderr.write(f"{error}\n")
             return 2

@@ -16,8 +16,8 @@ from scipy.special import logsumexp
 from proofs_check.factor_setting import FineTuning
 from sims.adapters.protocol import Adapter
 from sims.adapters.registry import make_adapter
-from sims.training.engine import Fitted, Pool, fit, run_outputs
-from sims.training.model import start
+from sims.training.engine import Batching, Fitted, Pool, fit, run_outputs
+from sims.training.model import Runs, start
 from sims.training.optimisers import Options
 
 _CHUNK = 1024  # samples of one pass of run_outputs
@@ -50,7 +50,7 @@ class Arm:
 class Outcome:
     """What an arm gave, one entry a start, at every step size of the grid: rows step sizes, columns starts.
 
-    Losses in nats; a run that left the finite numbers has loss infinity.
+    Losses in nats; a run that left the finite numbers has loss infinity. NaN where nothing was measured: see `compare`.
     """
 
     arm: Arm
@@ -76,6 +76,7 @@ def train(
     seeds: Sequence[int],
     rates: Sequence[float],
     pool: Pool | None = None,
+    batching: Batching = "vmap",
 ) -> Fitted:
     """Return the trained runs, starts varying fastest: run i has step size i // S and start i % S (of S seeds).
 
@@ -96,36 +97,67 @@ def train(
         train_rows=setting.train,
         seeds=repeated,
         learning_rates=[float(rate) for rate in rates for _ in seeds],
+        batching=batching,
     )
 
 
 def compare(
-    setting: FineTuning, arm: Arm, options: Options, *, seeds: Sequence[int], rates: Sequence[float]
+    setting: FineTuning,
+    arm: Arm,
+    options: Options,
+    *,
+    seeds: Sequence[int],
+    rates: Sequence[float],
+    best_only: bool = False,
+    batching: Batching = "vmap",
 ) -> Outcome:
-    """Return losses and accuracies of an arm on training, validation and test samples at every step size."""
-    runs = train(setting, arm, options, seeds=seeds, rates=rates).runs
-    parts = (setting.train, setting.validation, setting.test)
-    rows = np.concatenate(parts)
-    # one pass, of whole chunks where there are several: fewer programs to compile
-    filled = np.resize(rows, len(rows) if len(rows) <= _CHUNK else -(-len(rows) // _CHUNK) * _CHUNK)
-    outputs = run_outputs(runs, arm.rule(), setting.pool, filled).astype(np.float64)
-    labels = np.asarray(setting.pool.targets)
-    grid, measured, first = (len(rates), len(seeds)), [], 0
-    for part in parts:
-        answers = outputs[:, first : first + len(part)]
-        measured.append([x.reshape(grid) for x in _loss_and_accuracy(answers, labels[part])])
-        first += len(part)
-    (train_loss, train_accuracy), (validation_loss, _), (test_loss, test_accuracy) = measured
+    """Return losses and accuracies of an arm on training, validation and test samples at every step size.
+
+    With ``best_only`` training and test samples are seen at the best step size alone. ``batching`` "map" is for large
+    networks: one run after another, the same numbers to rounding.
+    """
+    runs = train(setting, arm, options, seeds=seeds, rates=rates, batching=batching).runs
+    count = len(seeds)
+    if best_only:
+        (validation,) = _measured(setting, arm, runs, [setting.validation], batching)
+        best = int(np.argmin(validation[0].reshape(-1, count).mean(axis=1)))
+        chosen = np.arange(best * count, (best + 1) * count)
+        some = runs._replace(
+            trained=jax.tree.map(lambda leaf: leaf[chosen], runs.trained),
+            frozen=jax.tree.map(lambda leaf: leaf[chosen], runs.frozen),
+        )
+        trained, test = np.full((2, *validation.shape), np.nan)
+        trained[:, chosen], test[:, chosen] = _measured(setting, arm, some, [setting.train, setting.test], batching)
+    else:
+        parts = [setting.train, setting.validation, setting.test]
+        trained, validation, test = _measured(setting, arm, runs, parts, batching)
+    grid = (len(rates), count)
     return Outcome(
         arm=arm,
         tuned=sum(arm.rule().count(shape) for shape in setting.shapes),
         rates=tuple(float(rate) for rate in rates),
-        train_loss=train_loss,
-        train_accuracy=train_accuracy,
-        validation_loss=validation_loss,
-        test_loss=test_loss,
-        test_accuracy=test_accuracy,
+        train_loss=trained[0].reshape(grid),
+        train_accuracy=trained[1].reshape(grid),
+        validation_loss=validation[0].reshape(grid),
+        test_loss=test[0].reshape(grid),
+        test_accuracy=test[1].reshape(grid),
     )
+
+
+def _measured(
+    setting: FineTuning, arm: Arm, runs: Runs, parts: Sequence[Int[np.ndarray, " _"]], batching: Batching
+) -> list[Float[np.ndarray, "2 runs"]]:
+    """Return mean loss and accuracy of every run on each of these parts of the samples."""
+    rows = np.concatenate(parts)
+    # one pass, of whole chunks where there are several: fewer programs to compile
+    filled = np.resize(rows, len(rows) if len(rows) <= _CHUNK else -(-len(rows) // _CHUNK) * _CHUNK)
+    outputs = run_outputs(runs, arm.rule(), setting.pool, filled, batching=batching).astype(np.float64)
+    labels = np.asarray(setting.pool.targets)
+    ends = np.cumsum([len(part) for part in parts])
+    return [
+        np.stack(_loss_and_accuracy(outputs[:, end - len(part) : end], labels[part]))
+        for part, end in zip(parts, ends, strict=True)
+    ]
 
 
 def _loss_and_accuracy(

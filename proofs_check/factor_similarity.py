@@ -1,22 +1,23 @@
 """Learned factors of LoRA compared by their subspaces: same task or others, same start or others, and their own start.
 
-Adapters are trained on several tasks (relabellings of one data set) from several starts. The pairs of runs fall into
-three scenarios: another start on the same task, the same start on another task, another start and another task.
+Adapters are trained on several tasks (relabellings of one data set, or data sets read by one backbone) from several
+starts. The pairs of runs fall into three scenarios: another start on the same task, the same start on another task,
+another start and another task.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import combinations
 
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Float, Int
+from jaxtyping import Float
 
 from proofs_check.factor_arms import Arm
 from proofs_check.factor_setting import FineTuning
 from sims.adapters.registry import make_adapter
-from sims.training.engine import Pool, fit
+from sims.training.engine import Batching, Pool, fit
 from sims.training.model import start
 from sims.training.optimisers import Options
 from theory.subspaces import similarity
@@ -34,11 +35,12 @@ class Learned:
     b_start: Float[np.ndarray, "t s d_out r"]
 
 
-def relabelled(labels: Int[np.ndarray, " n"], classes: int) -> dict[str, Int[np.ndarray, " n"]]:
+def relabelled(setting: FineTuning) -> dict[str, FineTuning]:
     """Return the tasks by name: the labels, the labels shifted by one, odd or even, upper or lower half.
 
     Tasks that coincide for few classes are given once.
     """
+    labels, classes = np.asarray(setting.pool.targets), setting.classes
     tasks = {
         "labels": labels,
         "shifted": (labels + 1) % classes,
@@ -49,55 +51,58 @@ def relabelled(labels: Int[np.ndarray, " n"], classes: int) -> dict[str, Int[np.
     for name, task in tasks.items():
         if not any(np.array_equal(task, other) for other in different.values()):
             different[name] = task
-    return different
+    return {
+        name: replace(setting, pool=Pool(setting.pool.inputs, jnp.asarray(task))) for name, task in different.items()
+    }
 
 
 def learned_factors(
-    setting: FineTuning,
-    tasks: Sequence[Int[np.ndarray, " n"]],
+    tasks: Sequence[FineTuning],
     options: Options,
     *,
     rank: int,
     zero: str,
     seeds: Sequence[int],
     rates: Sequence[float],
+    batching: Batching = "vmap",
 ) -> list[dict[str, Learned]]:
     """Return, for each step size, the factors of every adapted matrix after training both on every task.
 
     ``zero`` says which factor starts at zero; the other one starts orthonormal, from the seed. Runs of one seed on two
-    tasks share start and order of the samples.
+    tasks, which adapt the same matrices, share their start.
     """
     a_start, b_start = ("orthonormal", "zero") if zero == "B" else ("zero", "orthonormal")
     adapter = make_adapter("lora", rank, a_start=a_start, b_start=b_start)
     repeated = [*seeds] * len(rates)
     keys = jnp.stack([jax.random.key(seed) for seed in repeated])
-    head = jax.tree.map(lambda leaf: jnp.broadcast_to(leaf, (len(keys), *leaf.shape)), setting.head)
-    began = start(adapter, setting.network, setting.maps, head, keys, shared_network=True, train_head=False)
-    ended = [
-        fit(
-            began,
+    began, ended = [], []
+    for task in tasks:
+        head = jax.tree.map(lambda leaf: jnp.broadcast_to(leaf, (len(keys), *leaf.shape)), task.head)
+        runs = start(adapter, task.network, task.maps, head, keys, shared_network=True, train_head=False)
+        fitted = fit(
+            runs,
             Arm("lora", rank).rule(),  # computes the same whatever the start: one compiled program for both
             options,
-            Pool(setting.pool.inputs, jnp.asarray(labels)),
-            train_rows=setting.train,
+            task.pool,
+            train_rows=task.train,
             seeds=repeated,
             learning_rates=[float(rate) for rate in rates for _ in seeds],
-        ).runs.trained.adapters
-        for labels in tasks
-    ]
-    first, count = began.trained.adapters, len(seeds)
+            batching=batching,
+        )
+        began.append(runs.trained.adapters)
+        ended.append(fitted.runs.trained.adapters)
     found = []
     for position in range(len(rates)):
-        part = slice(position * count, (position + 1) * count)
+        part = slice(position * len(seeds), (position + 1) * len(seeds))
         found.append(
             {
                 name: Learned(
                     a=_columns([np.asarray(one[name]["A"])[part] for one in ended]),
                     b=np.stack([np.asarray(one[name]["B"])[part] for one in ended]),
-                    a_start=_columns([np.asarray(first[name]["A"])[part]] * len(tasks)),
-                    b_start=np.stack([np.asarray(first[name]["B"])[part]] * len(tasks)),
+                    a_start=_columns([np.asarray(one[name]["A"])[part] for one in began]),
+                    b_start=np.stack([np.asarray(one[name]["B"])[part] for one in began]),
                 )
-                for name in setting.maps
+                for name in tasks[0].maps
             }
         )
     return found

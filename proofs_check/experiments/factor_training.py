@@ -6,8 +6,9 @@ they are on this machine. ``data`` may be one of these by name.
 
 Part "rows": AdamW without weight decay, cosine schedule, scale alpha / r = 2. Every arm (family, rank, start of the
 random factor) has the same grid of step sizes and takes its best one by the validation loss, averaged over the starts.
-Each start draws its factors and the order of the samples anew; the backbone is common to all. All starts of the random
-factor are compared at one rank. B-only at rank 2r has the tuned scalars of LoRA at rank r where matrices are square.
+Each start draws its factors and the order of the samples anew; the backbone is common to all. Other starts of the
+random factor (of A in LoRA) are compared at some ranks. B-only at rank 2r has the tuned scalars of LoRA at rank r where
+matrices are square.
 
 Part "steps": one hidden layer of 256 (so that at rank 2 a frozen Kaiming B has norm 6.53, as at rank 8 and width 1024),
 A-only by plain gradient descent on batches, training loss at every step size of a grid: B frozen orthonormal, Kaiming,
@@ -16,31 +17,34 @@ and Kaiming divided by that norm. Theory: the norm c multiplies the step by c^2 
 Theory: Zhu et al. 2024, arXiv 2402.16842, section 5 and its tables 1, 2 and 7.
 """
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
 
 from proofs_check.experiments._levels import sizes_at
+from proofs_check.experiments.kept import kept
 from proofs_check.factor_arms import Arm, Outcome, compare
 from proofs_check.factor_setting import turned_setting
-from proofs_check.factor_text_setting import text_setting
+from proofs_check.factor_text_setting import TOKENS, text_setting
 from proofs_check.few_shot_setting import pretrained_available
 from sims.data import find, status
+from sims.training.engine import Batching
 from sims.training.optimisers import Options
 from theory.step_size import kaiming_norm, step_gain
 
 VERSION = 1  # of the layout of the result, which the figure checks
-A_STARTS = ("orthonormal", "gaussian", "kaiming", "rand", "singular-right")
-B_STARTS = ("orthonormal", "gaussian", "kaiming", "rand", "singular-left")
-_TEXTS = ("glue-sst2", "glue-rte")
+A_STARTS = ("orthonormal", "gaussian", "kaiming", "singular-right", "rand")
+B_STARTS = ("orthonormal", "gaussian", "kaiming", "singular-left", "rand")
 
 
 @dataclass(frozen=True)
 class Protocol:
     """How the arms of one setting are trained: steps, batch, step sizes, adapter families, ranks.
 
-    At rank ``compared`` the first ``kinds`` starts of the random factor are compared.
+    At the ranks ``compared`` the first ``kinds`` starts of the frozen factor are compared, at the first of them also
+    those of A in LoRA.
     """
 
     samples: int
@@ -49,7 +53,7 @@ class Protocol:
     rates: tuple[float, ...]
     families: tuple[str, ...]
     ranks: tuple[int, ...]
-    compared: int
+    compared: tuple[int, ...]
     kinds: int
 
 
@@ -75,8 +79,8 @@ SIZES = {
     "smoke": Sizes(
         widths=(256,),
         source_steps=0,
-        vectors=Protocol(400, 30, 64, (0.03, 0.1), _TWO, (2,), 2, 1),
-        sentences=Protocol(90, 5, 16, (0.01,), _TWO, (2,), 2, 1),
+        vectors=Protocol(400, 30, 64, (0.03, 0.1), _TWO, (2,), (2,), 1),
+        sentences=Protocol(90, 5, 16, (0.01,), _TWO, (2,), (2,), 1),
         starts=2,
         step_ranks=(2,),
         step_rates=(0.1, 1.0),
@@ -84,8 +88,8 @@ SIZES = {
     "quick": Sizes(
         widths=(64, 64),
         source_steps=300,
-        vectors=Protocol(4000, 300, 64, _grid(0.01, 0.3, 4), _FAMILIES, (1, 4, 16), 4, 3),
-        sentences=Protocol(240, 20, 16, (0.01,), _FAMILIES, (4,), 4, 3),
+        vectors=Protocol(4000, 300, 64, _grid(0.01, 0.3, 4), _FAMILIES, (1, 4, 16), (4,), 3),
+        sentences=Protocol(240, 20, 16, (0.01,), _FAMILIES, (4,), (4,), 3),
         starts=3,
         step_ranks=(2, 4),
         step_rates=_grid(0.01, 100.0, 9),
@@ -93,8 +97,8 @@ SIZES = {
     "full": Sizes(
         widths=(128, 128),
         source_steps=2000,
-        vectors=Protocol(20_000, 600, 64, _grid(0.003, 0.3, 5), _FAMILIES, (1, 2, 4, 8, 16, 64), 4, 5),
-        sentences=Protocol(600, 50, 8, _grid(0.003, 0.03, 3), _FAMILIES, (1, 4, 16), 4, 1),
+        vectors=Protocol(20_000, 600, 64, _grid(0.003, 1.0, 6), _FAMILIES, (1, 2, 4, 8, 16, 64), (4, 1, 16), 5),
+        sentences=Protocol(1800, 120, 8, _grid(0.001, 0.1, 4), _FAMILIES, (1, 2, 4, 8, 16), (4, 1, 16), 4),
         starts=3,
         step_ranks=(2, 4, 8, 16),
         step_rates=_grid(0.01, 100.0, 13),
@@ -112,7 +116,7 @@ def factor_training(level: str, seed: int, data: str) -> dict[str, Any]:
     names = [data]
     if level == "full":
         pretrained = pretrained_available("digits")
-        more = ["mnist", "fashion-mnist", *(_TEXTS if pretrained else ())]
+        more = ["mnist", "fashion-mnist", *(TOKENS if pretrained else ())]
         names += [name for name in more if name != data and status(name) != "not on this machine"]
     vectors = data if find(data).kind != "text" else "digits"
     return {
@@ -125,20 +129,23 @@ def factor_training(level: str, seed: int, data: str) -> dict[str, Any]:
 
 def _setting(name: str, sizes: Sizes, seed: int) -> dict[str, Any]:
     """Return the table of one setting."""
-    if find(name).kind == "text":
-        how = sizes.sentences
-        setting = text_setting(name, seed, samples=how.samples)
+    how, text = (sizes.sentences, True) if find(name).kind == "text" else (sizes.vectors, False)
+    if text:
+        setting = text_setting(name, seed, samples=how.samples, tokens=TOKENS[name])
     else:
-        how = sizes.vectors
         setting = turned_setting(name, seed, widths=sizes.widths, samples=how.samples, source_steps=sizes.source_steps)
     smallest = min(min(shape) for shape in setting.shapes)
     ranks = [rank for rank in how.ranks if rank <= smallest] or [1]
-    compared = min(how.compared, max(ranks))
-    arms = [Arm("full")] if "full" in how.families else []
-    arms += [Arm(family, rank) for rank in ranks for family in how.families if family != "full"]
-    arms += [Arm("b-only", compared, start) for start in A_STARTS[1 : how.kinds]]
-    arms += [Arm("a-only", compared, start) for start in B_STARTS[1 : how.kinds]]
+    compared = [rank for rank in how.compared if rank in ranks] or [max(ranks)]
+    arms = _arms(how, ranks, compared)
     options, seeds = Options(how.steps, how.batch, evaluations=1), range(seed + 1, seed + 1 + sizes.starts)
+
+    def row(arm: Arm) -> dict[str, Any]:
+        batching: Batching = "map" if text else "vmap"
+        outcome = compare(setting, arm, options, seeds=seeds, rates=how.rates, best_only=text, batching=batching)
+        return _row(outcome)
+
+    named = {"setting": name, "seed": seed, **asdict(sizes)}
     return {
         "name": setting.name,
         "shapes": [list(shape) for shape in setting.shapes],
@@ -147,9 +154,21 @@ def _setting(name: str, sizes: Sizes, seed: int) -> dict[str, Any]:
         "steps": how.steps,
         "batch": how.batch,
         "rates": list(how.rates),
-        "compared_rank": compared,
-        "rows": [_row(compare(setting, arm, options, seeds=seeds, rates=how.rates)) for arm in arms],
+        "compared_rank": compared[0],
+        "rows": [kept("factor_training", named | asdict(arm), partial(row, arm)) for arm in arms],
     }
+
+
+def _arms(how: Protocol, ranks: list[int], compared: list[int]) -> list[Arm]:
+    """Return the arms of a protocol, each once."""
+    arms = [Arm("full")] if "full" in how.families else []
+    arms += [Arm(family, rank) for rank in ranks for family in how.families if family != "full"]
+    for rank in compared:
+        arms += [Arm("b-only", rank, start) for start in A_STARTS[1 : how.kinds]]
+        arms += [Arm("a-only", rank, start) for start in B_STARTS[1 : how.kinds]]
+    if "lora" in how.families:
+        arms += [Arm("lora", compared[0], start) for start in A_STARTS[: how.kinds] if start != "kaiming"]
+    return arms
 
 
 def _row(outcome: Outcome) -> dict[str, Any]:

@@ -1,5 +1,6 @@
 """Claims about the two factors: verdicts, the parts they are made of, and what the experiments record."""
 
+from dataclasses import replace
 from functools import cache
 from typing import Any
 
@@ -26,7 +27,7 @@ from proofs_check.factor_text_setting import text_setting
 from proofs_check.few_shot_setting import pretrained_available
 from sims.data import status
 from sims.errors import BadInput
-from sims.training.engine import run_outputs
+from sims.training.engine import Pool, run_outputs
 from sims.training.optimisers import Options
 from tests.checks import close
 from tests.strategies import orthonormal_columns
@@ -136,6 +137,19 @@ def test_an_arm_is_scored_on_its_own_rows_and_chosen_by_validation_alone() -> No
     assert outcome.best < 2
 
 
+def test_the_best_step_size_alone_has_the_numbers_of_the_whole_comparison() -> None:
+    """One run after another, training and test samples at the best step size only: the same numbers there."""
+    how = {"seeds": [3, 4], "rates": (1e-3, 0.1, 0.02)}
+    whole = compare(small(), Arm("a-only", 2), SHORT, **how)
+    some = compare(small(), Arm("a-only", 2), SHORT, **how, best_only=True, batching="map")
+    assert some.best == whole.best
+    close(some.validation_loss, whole.validation_loss, ROUNDING["float32"])
+    for name in ("train_loss", "train_accuracy", "test_loss", "test_accuracy"):
+        found = getattr(some, name)
+        close(found[whole.best], getattr(whole, name)[whole.best], ROUNDING["float32"])
+        assert np.isnan(np.delete(found, whole.best, axis=0)).all()
+
+
 def test_a_run_that_diverges_counts_as_wrong_and_is_never_chosen() -> None:
     outcome = compare(
         small(), Arm("a-only", 2), Options(40, 16, optimiser="sgd", evaluations=1), seeds=[1], rates=[1e-2, 1e30]
@@ -160,15 +174,19 @@ def test_a_divisor_divides_the_frozen_factor_and_nothing_else(family: str) -> No
 
 
 def test_tasks_are_relabellings_and_those_that_coincide_are_given_once() -> None:
-    labels = np.array([0, 1, 2, 3, 3])
-    tasks = relabelled(labels, 4)
-    assert {name: task.tolist() for name, task in tasks.items()} == {
+    def tasks(labels: list[int], classes: int) -> dict[str, list[int]]:
+        setting = replace(small(), pool=Pool(small().pool.inputs, np.array(labels)), classes=classes)
+        found = relabelled(setting)
+        assert all(task.pool.inputs is setting.pool.inputs for task in found.values())
+        return {name: np.asarray(task.pool.targets).tolist() for name, task in found.items()}
+
+    assert tasks([0, 1, 2, 3, 3], 4) == {
         "labels": [0, 1, 2, 3, 3],
         "shifted": [1, 2, 3, 0, 0],
         "odd": [0, 1, 0, 1, 1],
         "upper half": [0, 0, 1, 1, 1],
     }
-    assert list(relabelled(np.array([0, 1, 1]), 2)) == ["labels", "shifted"]
+    assert list(tasks([0, 1, 1], 2)) == ["labels", "shifted"]
 
 
 def test_pairs_of_runs_fall_into_their_scenarios() -> None:
@@ -188,8 +206,8 @@ def test_pairs_of_runs_fall_into_their_scenarios() -> None:
 @pytest.mark.parametrize("zero", ["A", "B"])
 def test_learned_factors_begin_where_stated_and_runs_of_one_seed_begin_alike(zero: str) -> None:
     setting = small()
-    tasks = list(relabelled(np.asarray(setting.pool.targets), setting.classes).values())[:2]
-    by_rate = learned_factors(setting, tasks, SHORT, rank=2, zero=zero, seeds=[1, 2], rates=[1e-3, 1e-2])
+    tasks = list(relabelled(setting).values())[:2]
+    by_rate = learned_factors(tasks, SHORT, rank=2, zero=zero, seeds=[1, 2], rates=[1e-3, 1e-2])
     assert len(by_rate) == 2
     for found in by_rate:
         learned = found["hidden1"]
@@ -233,7 +251,7 @@ def test_the_training_table_has_a_row_for_every_arm() -> None:
 
 
 def test_similarities_are_summarised_with_their_chance_level() -> None:
-    result = factor_similarity("smoke", 0, "digits")
+    (result,) = factor_similarity("smoke", 0, "digits")["settings"]
     close(result["chance"]["hidden1"]["B"]["mean"], 2 / 24)
     for zero, random in (("B", "A"), ("A", "B")):
         for by_rate in result["zero"][zero]:
@@ -251,7 +269,7 @@ if pretrained_available("digits"):
 
     @pytest.mark.parametrize("name", SENTENCES)
     def test_sentences_are_split_and_the_frozen_head_is_better_than_a_guess_on_its_own(name: str) -> None:
-        setting = text_setting(name, 0, samples=60)
+        setting = text_setting(name, 0, samples=60, tokens=24)
         assert setting.shapes == ((384, 384), (384, 384))
         assert [len(part) for part in (setting.train, setting.validation)] == [30, 10]
         assert (setting.train[0], setting.train[-1] + 1, setting.validation[-1] + 1) == (20, 50, 60)
