@@ -31,18 +31,23 @@ def _random(seed: int, square: bool) -> Shapes:
 def _largest_rank(shapes: Shapes, rank: int) -> int:
     """Return by trial the largest rank at which B-only has no larger bound than both factors at this rank."""
     limit = adapter_bound("lora", shapes, rank, BITS, SAMPLES) * (1 + ROUNDING)
-    sides = range(1, min(map(min, shapes)) + 1)
-    return max(r for r in sides if adapter_bound("b-only", shapes, r, BITS, SAMPLES) <= limit)
+    ranks = range(1, _most(shapes) + 1)
+    return max(r for r in ranks if adapter_bound("b-only", shapes, r, BITS, SAMPLES) <= limit)
+
+
+def _most(shapes: Shapes) -> int:
+    """Return the largest rank of B alone: A has that many orthonormal rows, everywhere."""
+    return min(d_in for _, d_in in shapes)
 
 
 def _measure(name: str, shapes: Shapes, rank: int, multiplier: float) -> list[Measurement]:
-    sides = min(map(min, shapes))
-    predicted = min(sides, int(np.floor(rank * multiplier + ROUNDING)))
+    most = _most(shapes)
+    predicted = min(most, int(np.floor(rank * multiplier + ROUNDING)))
     measurements = [
         Measurement("largest rank of B at the bound of both", _largest_rank(shapes, rank), predicted, "==", 0, name)
     ]
     equal = rank * multiplier
-    if equal == int(equal) and equal <= sides:
+    if equal == int(equal) and equal <= most:
         ratio = adapter_bound("b-only", shapes, int(equal), BITS, SAMPLES) / adapter_bound(
             "lora", shapes, rank, BITS, SAMPLES
         )

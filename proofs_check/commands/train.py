@@ -32,7 +32,8 @@ def train(
     adapter
         full, rank0 (the head alone), lora, b-only, a-only.
     rank
-        Rank of the adapter (not for full and rank0).
+        Rank of the adapter (not for full and rank0): up to the shorter side of every adapted matrix (d_out x d_in) for
+        lora, up to its d_in for b-only, up to its d_out for a-only.
     seeds
         FIRST:END (END left out), or one seed, or a comma-separated list of these.
     set
@@ -97,14 +98,20 @@ def parse_seeds(text: str) -> list[int]:
 
 
 def parse_settings(pairs: Sequence[str]) -> dict[str, str]:
-    """Return the settings of KEY=VALUE words; raises BadInput for another form, or a key given twice."""
+    """Return the settings of KEY=VALUE words, spaces around either left out.
+
+    Raises:
+        BadInput: another form, several settings in one word, or a key given twice.
+    """
     from sims.errors import BadInput
 
     found: dict[str, str] = {}
     for pair in pairs:
-        key, sign, value = pair.partition("=")
+        key, sign, value = (word.strip() for word in pair.partition("="))
         if not (key and sign and value):
             raise BadInput(f"--set {pair!r}: expected KEY=VALUE such as max_steps=100")
+        if "=" in value.partition(",")[2]:
+            raise BadInput(f"--set {pair!r}: expected one setting; give --set once for each, as in --set lr=1e-3")
         if key in found:
             raise BadInput(f"--set {key} is given twice: {found[key]} and {value}")
         found[key] = value

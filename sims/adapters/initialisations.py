@@ -15,6 +15,7 @@ from jaxtyping import Float
 from sims.errors import BadInput
 
 FACTORS = ("A", "B")
+_ANY_RANK = ("zero", "gaussian", "kaiming")  # starts whose vectors need not be independent
 _Shape = tuple[int, int]
 
 
@@ -63,8 +64,10 @@ def initialise(
     - ``rand``: of the official code of the asymmetry paper: first r columns of Vh (for B: of U) of a d_out x d_in
       matrix of uniform noise.
     - ``singular-right`` (A only), ``singular-left`` (B only): the top r singular vectors of ``weight``, the matrix as
-      loaded. The official code, whose strategies V and U are meant to be these, decomposes the noise that the layer
-      held before loading, and takes columns of Vh.
+      loaded. Only min(d_out, d_in) of them have a singular value; the others, up to r = d, are an orthonormal basis of
+      the rest, which the weight maps to zero, as the decomposition completes it: fixed, but no better than chance. The
+      official code, whose strategies V and U are meant to be these, decomposes the noise that the layer held before
+      loading, and takes columns of Vh.
 
     ``dtype`` is by default that of ``weight``, otherwise JAX's default. Everything can be jitted and vmapped over
     ``key`` and ``weight``.
@@ -79,12 +82,11 @@ def initialise(
         known = ", ".join(INITIALISATIONS[factor])
         raise BadInput(f"initialisation {name!r} of factor {factor} is unknown: expected one of {known}")
     d_out, d_in = _checked(shape, rank)
-    d, largest = (d_in if factor == "A" else d_out), min(d_out, d_in)
-    limit = {"orthonormal": d, "rand": d, "singular-right": largest, "singular-left": largest}.get(name)
-    if limit is not None and rank > limit:
+    d, side = (d_in, "d_in") if factor == "A" else (d_out, "d_out")
+    if name not in _ANY_RANK and rank > d:
         raise BadInput(
-            f"rank {rank} with initialisation {name!r} of factor {factor} of a {d_out} x {d_in} matrix: "
-            f"expected at most {limit}"
+            f"rank {rank} with initialisation {name!r} of factor {factor} of a {d_out} x {d_in} matrix: expected 1 to "
+            f"{d}, {side}, as its vectors are orthonormal; choose a lower rank, or {', '.join(_ANY_RANK)}"
         )
     if weight is not None:
         weight = jnp.asarray(weight)
@@ -154,7 +156,7 @@ def _rand(asked: _Asked) -> jax.Array:
 
 def _singular(asked: _Asked) -> jax.Array:
     assert asked.weight is not None  # checked in `initialise`
-    u, vh = _thin_svd(asked.weight)
+    u, vh = (_thin_svd if asked.rank <= min(asked.shape) else _svd)(asked.weight)
     return (vh[: asked.rank] if asked.factor == "A" else u[:, : asked.rank]).astype(asked.dtype)
 
 

@@ -27,15 +27,15 @@ class Factors(NamedTuple):
 class Adapter(ABC):
     """One adapter family with its settings (rank, scale, starts). Everything can be jitted and vmapped over arrays.
 
-    A new family implements `init`, `apply`, `delta` and `count`; one that shares factors between matrices (a common
-    random basis) also replaces `init_all`.
+    A new family implements `init`, `apply`, `delta` and `count`, and `check` where not all settings fit all matrices;
+    one that shares factors between matrices (a common random basis) also replaces `init_all`.
     """
 
     @abstractmethod
     def init(self, key: jax.Array, weight: Float[Array, "d_out d_in"]) -> Factors:
         """Return the factors for one matrix as loaded, in its dtype.
 
-        Raises `BadInput` when the settings do not fit the matrix (a rank above its sides, an unknown start).
+        Raises `BadInput` when the settings do not fit the matrix (a rank that is too large, an unknown start).
         """
 
     @abstractmethod
@@ -52,6 +52,9 @@ class Adapter(ABC):
     def count(self, shape: tuple[int, int]) -> int:
         """Return the number of trained scalars for a matrix of shape (d_out, d_in)."""
 
+    def check(self, shapes: Mapping[str, tuple[int, int]]) -> None:  # noqa: B027 (most settings fit any matrix)
+        """Raise `BadInput` for settings that do not fit these named matrices (d_out, d_in), naming the narrowest."""
+
     def merge(self, factors: Factors, weight: Float[Array, "d_out d_in"]) -> Float[Array, "d_out d_in"]:
         """Return W + delta, with which the plain network computes what the adapted one does, to rounding."""
         return weight + self.delta(factors, weight)
@@ -59,8 +62,10 @@ class Adapter(ABC):
     def init_all(self, key: jax.Array, weights: Mapping[str, Array]) -> dict[str, Factors]:
         """Return the factors of every named matrix, each from a key of its own.
 
-        The keys depend on the position of the matrix among ``weights``, not on its name.
+        The keys depend on the position of the matrix among ``weights``, not on its name. Raises `BadInput` as `check`
+        and `init`.
         """
+        self.check({name: (int(weight.shape[0]), int(weight.shape[1])) for name, weight in weights.items()})
         return {name: self.init(jax.random.fold_in(key, i), weight) for i, (name, weight) in enumerate(weights.items())}
 
 

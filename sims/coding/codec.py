@@ -67,8 +67,11 @@ def factor_shapes(kind: str, rank: int, shape: tuple[int, int]) -> tuple[tuple[i
     }
     if kind not in shapes:
         raise BadInput(f"adapter {kind!r}: expected one of {', '.join(KINDS)}")
-    if not 0 <= rank <= d_in or (kind != "full" and rank < 1):
-        raise BadInput(f"rank {rank} of {kind}: expected 1 to {d_in}")
+    # above these ranks nothing is added: the frozen factor spans its side already
+    largest = {"full": 0, "lora": min(shape), "b-only": d_in, "a-only": d_out}[kind]
+    if not min(1, largest) <= rank <= largest:
+        allowed = "0" if kind == "full" else f"1 to {largest}"
+        raise BadInput(f"rank {rank} of {kind}, {d_out} x {d_in}: expected {allowed}")
     return shapes[kind]
 
 

@@ -5,6 +5,7 @@ from dataclasses import asdict, fields, replace
 from functools import cache
 from typing import Any
 
+import numpy as np
 from pydantic import TypeAdapter, ValidationError
 
 from sims.adapters.low_rank import LowRank
@@ -13,7 +14,9 @@ from sims.errors import BadInput
 from sims.training.settings import RunSettings
 
 # what is chosen by options of its own, not by an override
-_NAMED = ("benchmark", "adapter", "rank", "seed")
+_NAMED = {"benchmark": "--benchmark", "adapter": "--adapter", "rank": "--rank", "seed": "--seeds"}
+# what pydantic calls a value of the wrong kind
+_KINDS = {"int": "a whole number", "float": "a number", "bool": "true or false"}
 
 
 def resolve(
@@ -30,12 +33,14 @@ def resolve(
     """
     chosen = dict(overrides or {})
     known = [field.name for field in fields(RunSettings) if field.name not in _NAMED]
+    if named := [key for key in chosen if key in _NAMED]:
+        raise BadInput(f"setting {named[0]!r} has an option of its own: give {_NAMED[named[0]]} instead")
     if unknown := [key for key in chosen if key not in known]:
         raise BadInput(f"setting {unknown[0]!r} is unknown: expected one of {', '.join(known)}")
     chosen = {key: None if value == "none" else value for key, value in chosen.items()}
     found = find_benchmark(benchmark)
-    named = {"benchmark": benchmark, "adapter": adapter, "rank": rank, "seed": seed}
-    settings = _checked(found.default_settings(adapter) | chosen | named)
+    own = {"benchmark": benchmark, "adapter": adapter, "rank": rank, "seed": seed}
+    settings = _checked(found.default_settings(adapter) | chosen | own)
     _in_range(settings)
     if settings.backbone not in found.backbones:
         raise BadInput(f"backbone {settings.backbone!r}: {benchmark} has {' and '.join(found.backbones)}; choose that")
@@ -63,8 +68,10 @@ def _checked(values: Mapping[str, Any]) -> RunSettings:
     except ValidationError as error:
         first = error.errors()[0]
         name = str(first["loc"][0]) if first["loc"] else "settings"
-        text = first["msg"][:1].lower() + first["msg"][1:]
-        raise BadInput(f"setting {name} is {values.get(name)!r}: {text}") from None
+        kind = _KINDS.get(first["type"].partition("_")[0])
+        expected = f"expected {kind}" if kind else first["msg"].replace("Input should be", "expected")
+        value = "none" if values.get(name) is None else repr(values.get(name))
+        raise BadInput(f"setting {name} is {value}: {expected}") from None
 
 
 def _in_range(settings: RunSettings) -> None:
@@ -72,12 +79,19 @@ def _in_range(settings: RunSettings) -> None:
         value = getattr(settings, name)
         if value is not None and not 0 <= value < 2**32:
             raise BadInput(f"{name} {value} is out of range: expected a whole number from 0 to {2**32 - 1}")
-    if not 0 < settings.lr < float("inf"):
-        raise BadInput(f"lr {settings.lr} is out of range: expected a positive finite number")
+    held = np.finfo(settings.dtype)
+    for name in ("lr", "alpha"):
+        value = getattr(settings, name)
+        if value is not None and not float(held.tiny) <= value <= float(held.max):
+            raise BadInput(f"{name} {value} is out of range: expected a positive finite number that {held.dtype} holds")
     if not 0 < settings.epochs < float("inf"):
         raise BadInput(f"epochs {settings.epochs} is out of range: expected a positive finite number")
     for name in ("max_steps", "samples", "batch_size"):
         value = getattr(settings, name)
         if value is not None and value < 1:
             raise BadInput(f"{name} {value} is out of range: expected at least 1")
+    if settings.momentum and settings.optimiser != "sgd":
+        raise BadInput(
+            f"momentum {settings.momentum}: {settings.optimiser} has none; leave it out, or set optimiser=sgd"
+        )
     settings.options(samples=settings.batch_size)  # its own ranges

@@ -108,7 +108,7 @@ def start(
     trained = Params({name: made[name].trained for name in maps}, held if train_head else {})
     frozen = Params({name: made[name].frozen for name in maps}, {} if train_head else held)
     if not jax.tree.leaves(trained):
-        raise BadInput("nothing is trained: choose another adapter than rank0, or train the head")
+        raise BadInput("nothing is trained: choose another adapter than rank0, or train the head (train_head=true)")
     return Runs(network, trained, frozen, shared_network)
 
 

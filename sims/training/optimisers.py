@@ -44,9 +44,13 @@ class Options:
             known = get_args(kind)
             if getattr(self, name) not in known:
                 raise BadInput(f"{name} {getattr(self, name)!r} is unknown: expected one of {', '.join(known)}")
-        for name, below in (("weight_decay", float("inf")), ("momentum", 1.0), ("warmup", 1.0)):
+        for name, below, expected in (
+            ("weight_decay", float("inf"), "a finite number >= 0"),
+            ("momentum", 1.0, "at least 0 and below 1"),
+            ("warmup", 1.0, "at least 0 and below 1, a fraction of the steps"),
+        ):
             if not 0 <= getattr(self, name) < below:
-                raise BadInput(f"{name} {getattr(self, name)} is out of range: expected at least 0 and below {below}")
+                raise BadInput(f"{name} {getattr(self, name)} is out of range: expected {expected}")
 
 
 def direction(options: Options) -> optax.GradientTransformation:

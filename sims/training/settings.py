@@ -4,15 +4,18 @@ A plain dataclass, so that the engine runs where pydantic is not installed; `sim
 come from outside and fills in a benchmark's defaults.
 """
 
+import math
 from dataclasses import dataclass
 from typing import Literal
 
 from sims.adapters.protocol import Adapter
 from sims.adapters.registry import make_adapter
+from sims.errors import BadInput
 from sims.training.optimisers import Loss, Optimiser, Options, Schedule
 
 BackboneKind = Literal["random", "pretrained"]
 Precision = Literal["float32", "float64"]
+MOST_STEPS = 1_000_000  # the order of the samples of a run is held in memory
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -59,13 +62,19 @@ class RunSettings:
         return make_adapter(self.adapter, self.rank, alpha=self.alpha, a_start=self.a_start, b_start=self.b_start)
 
     def options(self, samples: int) -> Options:
-        """Return the engine's options for this many training samples: whole batches, at least one step."""
+        """Return the engine's options for this many training samples: whole batches, at least one step.
+
+        Raises `BadInput` for more steps than `MOST_STEPS`, or a value out of range.
+        """
         batch = min(self.batch_size, samples)
-        steps = max(1, int(self.epochs * (samples // batch)))
-        if self.max_steps is not None:
-            steps = min(steps, self.max_steps)
+        steps = min(self.epochs * (samples // batch), math.inf if self.max_steps is None else self.max_steps)
+        if steps > MOST_STEPS:
+            raise BadInput(
+                f"epochs {self.epochs:g} are at least {steps:.4g} steps of {batch} samples: expected at most "
+                f"{MOST_STEPS}; lower epochs, or set max_steps"
+            )
         return Options(
-            steps=steps,
+            steps=max(1, int(steps)),
             batch_size=batch,
             optimiser=self.optimiser,
             weight_decay=self.weight_decay,

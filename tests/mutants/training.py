@@ -24,6 +24,7 @@ IN_RISKS = "tests/sims/test_supersample_risks.py::"
 
 DECODED = IN_CODING + "test_p27_decoded_weights_are_identical"
 COUNTED = IN_FAMILIES + "test_the_count_is_the_number_of_trained_entries"
+LARGEST = IN_FAMILIES + "test_the_largest_rank_is_that_of_the_bounds_and_one_more_is_refused"
 MERGED = IN_FAMILIES + "test_p32_merged_weights_reproduce_the_forward"
 PRODUCTS = IN_FAMILIES + "test_gradients_of_the_factors_are_products_of_the_dense_gradient"
 SIZES = IN_STARTS + "test_size_and_mean_projector_of_a_random_start"
@@ -109,6 +110,30 @@ MUTANTS = (
         "d_in * self.trains_b + d_out * self.trains_a",
         COUNTED,
         {"name": "a-only", "shape": SHAPE},
+    ),
+    Mutant(
+        "rank of one factor limited by both sides",
+        f"{LOW_RANK}.largest_rank",
+        "return d_in if self.trains_b else d_out",
+        "return min(d_out, d_in)",
+        LARGEST,
+        {"name": "a-only", "shape": SHAPE},
+    ),
+    Mutant(
+        "rank of one factor limited by the other side",
+        f"{LOW_RANK}.largest_rank",
+        "d_in if self.trains_b else d_out",
+        "d_out if self.trains_b else d_in",
+        LARGEST,
+        {"name": "b-only", "shape": SHAPE},
+    ),
+    Mutant(
+        "narrowest matrix overlooked",
+        f"{LOW_RANK}.check",
+        "min(shapes",
+        "max(shapes",
+        IN_FAMILIES + "test_a_rank_that_is_too_large_names_the_narrowest_matrix",
+        {"name": "b-only", "rank": 4, "message": "rank 4 of B alone is too large for up"},
     ),
     Mutant(
         "gradient stopped at A",

@@ -2,9 +2,12 @@
 
 import json
 
+import numpy as np
 import pytest
 
 from proofs_check.commands.train import parse_seeds, parse_settings
+from sims.benchmarks import mlp
+from sims.data import Data
 from sims.errors import BadInput
 from sims.training import runs as runs_module
 
@@ -63,6 +66,44 @@ def test_full_training_on_digits_is_above_95_per_cent_and_b_only_learns(run):
     assert found["b-only"] > found["rank0"]
 
 
+@pytest.fixture
+def random_mnist(monkeypatch):
+    """Put random images in the place of MNIST."""
+    rng = np.random.default_rng(0)
+    x, y = rng.random((120, 784)), rng.integers(0, 10, 120)
+    data = Data(name="mnist", x_train=x[:96], y_train=y[:96], x_test=x[96:], y_test=y[96:], classes=10)
+    mlp._samples.cache_clear()
+    monkeypatch.setattr(mlp, "load", lambda name, *, seed: data)
+    yield
+    mlp._samples.cache_clear()
+
+
+@pytest.mark.parametrize(
+    ("data", "adapter", "rank", "trainable", "more"),
+    [
+        ("digits-mlp", "b-only", 64, 64 * (128 + 64), ()),
+        ("digits-mlp", "a-only", 64, 64 * (64 + 128), ()),
+        # the second layer has 128 inputs and 64 outputs
+        ("mnist-mlp-tiny", "b-only", 128, 128 * (128 + 64), ()),
+        ("mnist-mlp-tiny", "b-only", 128, 128 * (128 + 64), ("--set", "a_start=singular-right")),
+        ("mnist-mlp-tiny", "lora", 64, 64 * (784 + 128 + 128 + 64), ()),
+    ],
+)
+def test_the_largest_rank_trains(run, random_mnist, monkeypatch, data, adapter, rank, trainable, more):
+    if data == "digits-mlp":
+        monkeypatch.undo()
+    code, out, err = run(
+        *("train", "--benchmark", data, "--adapter", adapter, "--rank", rank, *QUICK, *more, "--json", "-")
+    )
+    assert (code, err) == (0, "")
+    [row] = json.loads(out)
+    assert (row["rank"], row["trainable"], row["diverged"]) == (rank, trainable + 650, False)
+    code, out, err = run("train", "--benchmark", data, "--adapter", adapter, "--rank", rank + 1, *QUICK, *more)
+    assert (code, out) == (2, "")
+    assert f"rank {rank + 1} of " in err
+    assert f"expected 1 to {rank}, " in err
+
+
 def test_ctrl_c_keeps_the_seeds_that_are_finished(run, tmp_path, monkeypatch):
     real = runs_module.train_group
 
@@ -89,10 +130,20 @@ def test_ctrl_c_keeps_the_seeds_that_are_finished(run, tmp_path, monkeypatch):
         (("--benchmark", "digits-mlp", "--adapter", "lora", "--rank", "-1"), "expected a whole number from 0"),
         (
             ("--benchmark", "digits-mlp", "--adapter", "lora", "--rank", "65"),
-            "rank 65 is above the sides of a 128 x 64",
+            "rank 65 of A and B is too large for hidden1, 128 x 64 (d_out x d_in): expected 1 to 64, its shorter side",
+        ),
+        (
+            ("--benchmark", "digits-mlp", "--adapter", "b-only", "--rank", "65"),
+            "rank 65 of B alone is too large for hidden1, 128 x 64 (d_out x d_in): expected 1 to 64, d_in",
+        ),
+        (
+            ("--benchmark", "digits-mlp", "--adapter", "a-only", "--rank", "65"),
+            "rank 65 of A alone is too large for hidden2, 64 x 128 (d_out x d_in): expected 1 to 64, d_out",
         ),
         (("--benchmark", "digits-mlp", "--adapter", "full", "--rank", "2"), "full has no rank"),
         (("--benchmark", "digits-mlp", "--adapter", "full", "--seeds", "3:1"), "--seeds '3:1'"),
+        (("--benchmark", "digits-mlp", "--adapter", "full", "--set", "rank=2"), "'rank' has an option of its own"),
+        (("--benchmark", "digits-mlp", "--adapter", "full", "--set", "epochs=1e9"), "lower epochs, or set max_steps"),
         (("--benchmark", "digits-mlp", "--adapter", "full", "--set", "colour=red"), "setting 'colour' is unknown"),
         (("--benchmark", "digits-mlp", "--adapter", "full", "--set", "lr"), "--set 'lr': expected KEY=VALUE"),
         (("--benchmark", "digits-mlp", "--adapter", "full", "--set", "lr=x"), "setting lr is 'x'"),
@@ -141,6 +192,12 @@ def test_seeds_are_ranges_and_numbers(text, seeds):
 def test_other_words_for_seeds_are_refused(text):
     with pytest.raises(BadInput, match="--seeds"):
         parse_seeds(text)
+
+
+def test_spaces_around_a_setting_are_left_out_and_two_in_a_word_are_refused():
+    assert parse_settings(["lr = 1e-3"]) == {"lr": "1e-3"}
+    with pytest.raises(BadInput, match="--set 'lr=1e-3,max_steps=2': expected one setting; give --set once for each"):
+        parse_settings(["lr=1e-3,max_steps=2"])
 
 
 def test_settings_keep_what_follows_the_first_equals_sign():

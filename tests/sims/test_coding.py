@@ -75,15 +75,18 @@ def test_p27_entropy_coding_pays_where_most_levels_are_zero() -> None:
 
 
 def test_p27_strings_are_prefix_free() -> None:
-    """Every b-only and full adapter of a 1x2 layer with levels -2..2 on two grids: prefixes and Kraft's sum."""
+    """Every adapter of a 1x2 layer with levels -2..2 on two grids: prefixes and Kraft's sum over all kinds together."""
     shape = (1, 2)
+    kinds = (("b-only", 1), ("b-only", 2), ("full", 0), ("a-only", 1), ("lora", 1))
     strings = []
-    for (kind, rank), step, zero in product((("b-only", 1), ("b-only", 2), ("full", 0)), (0.5, 1.0), (True, False)):
-        (sides,) = factor_shapes(kind, rank, shape)
-        for levels in product(range(-2, 3), repeat=sides[0] * sides[1]):
-            factor = Factor(np.array(levels, dtype=np.int64).reshape(sides), step, zero)
-            strings.append(encode(CodedAdapter(kind, rank, (factor,)), shape))
-    assert len(set(strings)) == len(strings) == 4 * (5 + 25 + 25)
+    for (kind, rank), step, zero in product(kinds, (0.5, 1.0), (True, False)):
+        shapes = factor_shapes(kind, rank, shape)
+        sizes = [rows * columns for rows, columns in shapes]
+        for levels in product(range(-2, 3), repeat=sum(sizes)):
+            parts = np.split(np.array(levels, dtype=np.int64), np.cumsum(sizes)[:-1])
+            factors = tuple(Factor(part.reshape(sides), step, zero) for part, sides in zip(parts, shapes, strict=True))
+            strings.append(encode(CodedAdapter(kind, rank, factors), shape))
+    assert len(set(strings)) == len(strings) == 4 * (5 + 25 + 25 + 25 + 125)
     ordered = sorted(strings)
     assert not any(after.startswith(before) for before, after in pairwise(ordered))
     assert kraft_sum(map(len, strings)) <= 1.0
@@ -181,7 +184,12 @@ def test_a_larger_dead_zone_makes_more_zeros() -> None:
         (lambda: quantise_with_feedback(np.ones((1, 1)), np.eye(1), 1.0, 0.2), "dead zone 0.2: expected"),
         (lambda: quantise_with_feedback(np.ones((1, 1)), -np.eye(1), 1.0), "metric is not positive definite"),
         (lambda: factor_shapes("both", 1, SHAPE), "adapter 'both': expected one of full, lora, b-only, a-only"),
-        (lambda: factor_shapes("lora", 0, SHAPE), "rank 0 of lora: expected 1 to 5"),
+        (lambda: factor_shapes("lora", 0, SHAPE), "rank 0 of lora, 3 x 5: expected 1 to 3"),
+        (lambda: factor_shapes("lora", 4, SHAPE), "rank 4 of lora, 3 x 5: expected 1 to 3"),
+        (lambda: factor_shapes("b-only", 6, SHAPE), "rank 6 of b-only, 3 x 5: expected 1 to 5"),
+        (lambda: factor_shapes("a-only", 4, SHAPE), "rank 4 of a-only, 3 x 5: expected 1 to 3"),
+        (lambda: factor_shapes("a-only", 6, SHAPE[::-1]), "rank 6 of a-only, 5 x 3: expected 1 to 5"),
+        (lambda: factor_shapes("full", 1, SHAPE), "rank 1 of full, 3 x 5: expected 0"),
         (lambda: encode(CodedAdapter("full", 0, ()), SHAPE), "factors \\[\\] of full: expected"),
         (lambda: decode("01x", SHAPE), "expected a string of 0 and 1"),
         (lambda: unpack(b"\x00", 9), "1 bytes for 9 bits: expected 2"),

@@ -94,24 +94,42 @@ def test_what_a_default_stands_for_is_part_of_the_name() -> None:
     ("overrides", "message"),
     [
         ({"learning_rate": 1}, "setting 'learning_rate' is unknown: expected one of backbone, backbone_seed"),
-        ({"seed": 1}, "setting 'seed' is unknown"),
-        ({"lr": "fast"}, "setting lr is 'fast': input should be a valid number"),
+        ({"seed": 1}, "setting 'seed' has an option of its own: give --seeds instead"),
+        ({"rank": 1}, "setting 'rank' has an option of its own: give --rank instead"),
+        ({"lr": "fast"}, "setting lr is 'fast': expected a number$"),
         ({"lr": "0"}, "lr 0.0 is out of range"),
-        ({"lr": "none"}, "setting lr is None"),
-        ({"max_steps": "1.5"}, "setting max_steps is '1.5': input should be a valid integer"),
+        ({"lr": "1e300"}, "lr 1e.300 is out of range: expected a positive finite number that float32 holds"),
+        ({"alpha": "1e-300"}, "alpha 1e-300 is out of range"),
+        ({"lr": "none"}, "setting lr is none: expected a number$"),
+        ({"max_steps": "1.5"}, "setting max_steps is '1.5': expected a whole number$"),
+        ({"train_head": "maybe"}, "setting train_head is 'maybe': expected true or false$"),
         ({"max_steps": 0}, "max_steps 0 is out of range: expected at least 1"),
         ({"epochs": "inf"}, "epochs inf is out of range"),
         ({"data_seed": -1}, "data_seed -1 is out of range"),
-        ({"optimiser": "lion"}, "setting optimiser is 'lion': input should be 'adamw', 'adam' or 'sgd'"),
+        ({"epochs": "2e6"}, "epochs 2e.06 are at least 2e.06 steps of 64 samples: expected at most 1000000"),
+        ({"epochs": "1e308", "max_steps": "2000000"}, "2e.06 steps of 64 samples: .* set max_steps"),
+        ({"optimiser": "lion"}, "setting optimiser is 'lion': expected 'adamw', 'adam' or 'sgd'"),
         ({"dtype": "float16"}, "setting dtype is 'float16'"),
-        ({"momentum": 2}, "momentum 2.0 is out of range"),
+        ({"momentum": 2, "optimiser": "sgd"}, "momentum 2.0 is out of range"),
+        ({"momentum": "0.9"}, "momentum 0.9: adamw has none; leave it out, or set optimiser=sgd"),
         ({"evaluations": 0}, "evaluations 0 is out of range"),
-        ({"a_start": "zero"}, "no gradient reaches the trained factor"),
+        ({"a_start": "zero"}, "A is frozen at zero: no gradient reaches B"),
     ],
 )
 def test_bad_settings_are_one_line(overrides: dict, message: str) -> None:
     with pytest.raises(BadInput, match=message):
         resolve("digits-mlp", "b-only", 2, overrides=overrides)
+
+
+def test_the_range_of_a_number_is_that_of_its_precision() -> None:
+    assert resolve("digits-mlp", "b-only", 2, overrides={"lr": "1e-300", "dtype": "float64"}).lr == 1e-300
+
+
+def test_however_many_epochs_max_steps_cuts_them() -> None:
+    assert resolve("digits-mlp", "full", overrides={"epochs": "1e308", "max_steps": 3}).options(1000).steps == 3
+    settings = resolve("digits-mlp", "full", overrides={"epochs": "1e5"})
+    with pytest.raises(BadInput, match=r"epochs 100000 are at least 2\.2e\+06 steps of 64 samples: .* 1000000"):
+        settings.options(1437)
 
 
 def test_seeds_are_checked_and_grouped_by_the_benchmark() -> None:

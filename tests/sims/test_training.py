@@ -21,7 +21,7 @@ from sims.training.engine import Fitted, Pool, fit, run_outputs, scores
 from sims.training.model import Head, Runs, outputs, random_head, start, total_scalars, trained_scalars
 from sims.training.optimisers import Options, schedule
 from tests.strategies import seeds
-from tests.tolerances import IDENTITY, KOLMOGOROV_SMIRNOV, ROUNDING
+from tests.tolerances import CURVATURE, IDENTITY, KOLMOGOROV_SMIRNOV, ROUNDING
 
 WIDTHS = (6, 7, 5)
 CLASSES = 3
@@ -159,6 +159,33 @@ def test_seeds_together_equal_seeds_one_by_one(name: str, shared: bool) -> None:
         )
 
 
+@pytest.mark.parametrize(("name", "hidden"), [("b-only", "hidden2"), ("a-only", "hidden1")])
+def test_p4_one_factor_at_its_largest_rank_trains_as_the_whole_matrix_does(name: str, hidden: str) -> None:
+    """An orthogonal frozen factor only turns the gradient: gradient descent at step size / s^2 takes the same path."""
+    network = random_hidden_layers(jax.random.key(0), WIDTHS, dtype=jnp.float64)
+    head = jax.tree.map(lambda leaf: leaf[None], random_head(jax.random.key(1), CLASSES, WIDTHS[-1], jnp.float64))
+    options = Options(8, 4, optimiser="sgd", momentum=0.5, evaluations=4)
+
+    def path(adapter: Adapter, rate: float) -> tuple[Fitted, np.ndarray]:
+        keys = jax.random.split(jax.random.key(2), 1)
+        runs = start(adapter, network, (hidden,), head, keys, shared_network=True, train_head=False)
+        rows = {"train_rows": np.arange(16), "test_rows": np.arange(16, 24)}
+        after = fit(runs, adapter, options, pool(), seeds=[3], learning_rates=rate, **rows)
+        _, tuned, frozen = after.runs.run(0)
+        factors = Factors(tuned.adapters[hidden], frozen.adapters[hidden])
+        return after, np.asarray(adapter.delta(factors, network.matrices[hidden]))
+
+    d_out, d_in = network.matrices[hidden].shape
+    largest = d_in if name == "b-only" else d_out
+    assert largest > min(d_out, d_in)
+    full, expected = path(make_adapter("full"), 0.3)
+    one, found = path(make_adapter(name, largest, alpha=2.0 * largest), 0.3 / 2.0**2)
+    assert trained_scalars(one.runs) == trained_scalars(full.runs) == d_out * d_in
+    assert_same((found, one.curves), (expected, full.curves))
+    _, narrower = path(make_adapter(name, largest - 1, alpha=2.0 * (largest - 1)), 0.3 / 2.0**2)
+    assert np.abs(narrower - expected).max() > CURVATURE * np.abs(expected).max()
+
+
 def test_a_grid_of_step_sizes_is_a_batch_of_runs() -> None:
     adapter, rates = small("b-only"), [0.01, 0.1]
     _, grid = trained(adapter, [4, 4], learning_rates=rates)
@@ -274,7 +301,7 @@ def test_a_head_starts_uniform_within_one_over_the_root_of_its_features() -> Non
         ({"batch_size": 0}, "batch_size 0 is out of range"),
         ({"optimiser": "lion"}, "optimiser 'lion' is unknown: expected one of adamw, adam, sgd"),
         ({"loss": "hinge"}, "loss 'hinge' is unknown"),
-        ({"weight_decay": -1.0}, "weight_decay -1.0 is out of range"),
+        ({"weight_decay": -1.0}, "weight_decay -1.0 is out of range: expected a finite number >= 0"),
         ({"momentum": 1.0}, "momentum 1.0 is out of range"),
     ],
 )

@@ -14,14 +14,17 @@ from sims.adapters.protocol import Factors, adapted
 from sims.adapters.registry import FAMILIES, make_adapter
 from sims.errors import BadInput
 from tests.strategies import matrix_shapes, seeds
-from tests.tolerances import DERIVATIVE, IDENTITY
+from tests.tolerances import CLOSED_FORM, CURVATURE, DERIVATIVE, IDENTITY
+from theory.bounds.parameter_count import tuned_parameters
 
 NAMES = tuple(FAMILIES)
+# of a matrix (d_out, d_in): a frozen A keeps r of its inputs, a frozen B r of its outputs
+LARGEST = {"lora": min, "b-only": lambda shape: shape[1], "a-only": lambda shape: shape[0]}
 names = st.sampled_from(NAMES)
 
 
 def adapter_for(name: str, shape: tuple[int, int], rng: np.random.Generator):
-    rank = int(rng.integers(1, min(shape) + 1)) if FAMILIES[name].ranked else 0
+    rank = int(rng.integers(1, LARGEST[name](shape) + 1)) if FAMILIES[name].ranked else 0
     return make_adapter(name, rank)
 
 
@@ -136,8 +139,14 @@ def test_starts_and_scale_are_those_asked_for() -> None:
         ("lora", 2, {"alpha": float("nan")}, "alpha nan is out of range"),
         ("lora", 2, {"a_start": "svd"}, "start 'svd' of factor A is unknown: expected one of zero, gaussian"),
         ("lora", 2, {"b_start": "singular-right"}, "start 'singular-right' of factor B is unknown"),
-        ("lora", 2, {"a_start": "zero"}, "no gradient reaches the trained factor"),
-        ("b-only", 2, {"a_start": "zero", "b_start": "gaussian"}, "no gradient reaches the trained factor"),
+        ("lora", 2, {"a_start": "zero"}, "A and B both start at zero: .* choose another a_start or b_start"),
+        (
+            "b-only",
+            2,
+            {"a_start": "zero", "b_start": "gaussian"},
+            "A is frozen at zero: .* a_start=orthonormal",
+        ),
+        ("a-only", 2, {"b_start": "zero"}, "B is frozen at zero: no gradient reaches A; .* b_start=orthonormal"),
     ],
 )
 def test_settings_that_do_not_fit_are_refused(name: str, rank: int, options: dict, message: str) -> None:
@@ -145,8 +154,84 @@ def test_settings_that_do_not_fit_are_refused(name: str, rank: int, options: dic
         make_adapter(name, rank, **options)
 
 
-def test_a_rank_above_the_sides_names_the_matrix() -> None:
-    with pytest.raises(BadInput, match="rank 5 is above the sides of a 4 x 9 matrix: expected 1 to 4"):
-        make_adapter("lora", 5).init(jax.random.key(0), jnp.zeros((4, 9)))
+@given(st.sampled_from(tuple(LARGEST)), matrix_shapes, seeds)
+def test_the_largest_rank_is_that_of_the_bounds_and_one_more_is_refused(
+    name: str, shape: tuple[int, int], seed: int
+) -> None:
+    largest, weight = LARGEST[name](shape), jnp.asarray(np.random.default_rng(seed).standard_normal(shape))
+    adapter, above = make_adapter(name, largest), make_adapter(name, largest + 1)
+    assert isinstance(adapter, LowRank)
+    assert adapter.largest_rank(shape) == largest
+    adapter.init(jax.random.key(seed), weight)
+    assert adapter.count(shape) == tuned_parameters(name, [shape], largest)
+    for refused in (lambda: above.init(jax.random.key(seed), weight), lambda: above.check({"the matrix": shape})):
+        with pytest.raises(BadInput, match=f"rank {largest + 1} of .* expected 1 to {largest}, .*choose a lower rank"):
+            refused()
+    with pytest.raises(ValueError, match=f"expected 1 to {largest}"):
+        tuned_parameters(name, [shape], largest + 1)
+
+
+@given(st.sampled_from(("orthonormal", "gaussian", "kaiming", "rand", "singular")), st.booleans(), matrix_shapes, seeds)
+def test_p4_one_factor_at_its_largest_rank_is_the_whole_matrix(
+    kind: str, b_alone: bool, shape: tuple[int, int], seed: int
+) -> None:
+    """Any change is s B Q with B = change Q^-1 / s, also where r = d_in is above d_out; mirrored for A alone."""
+    rng = np.random.default_rng(seed)
+    frozen = kind if kind != "singular" else ("singular-right" if b_alone else "singular-left")
+    name, starts = ("b-only", {"a_start": frozen}) if b_alone else ("a-only", {"b_start": frozen})
+    adapter = make_adapter(name, LARGEST[name](shape), **starts)
+    assert isinstance(adapter, LowRank)
+    weight, change = jnp.asarray(rng.standard_normal(shape)), rng.standard_normal(shape)
+    factors = adapter.init(jax.random.key(seed), weight)
+    q = np.asarray(factors.frozen["A" if b_alone else "B"])
+    inverse, condition = np.linalg.inv(q), np.linalg.cond(q)
+    if kind not in ("gaussian", "kaiming"):
+        np.testing.assert_allclose(inverse, q.T, atol=IDENTITY[np.float64])
+    trained = {"B": jnp.asarray(change @ inverse)} if b_alone else {"A": jnp.asarray(inverse @ change)}
+    trained = {key: value / adapter.scale for key, value in trained.items()}
+    found = adapter.delta(Factors(trained, factors.frozen), weight)
+    np.testing.assert_allclose(found, change, atol=IDENTITY[np.float64] * condition * np.abs(change).max())
+
+
+def squares_left(adapter, shape: tuple[int, int], seed: int) -> float:
+    """Return the least sum of squares on random data over all values of the trained factor."""
+    rng = np.random.default_rng(seed)
+    weight = jnp.asarray(rng.standard_normal(shape))
+    h, y = jnp.asarray(rng.standard_normal((20, shape[1]))), rng.standard_normal((20, shape[0]))
+    factors = adapter.init(jax.random.key(seed), weight)
+    [(key, start)] = factors.trained.items()
+    outputs = lambda value: adapter.apply(Factors({key: value}, factors.frozen), weight, h).ravel()  # noqa: E731
+    design = np.asarray(jax.jacobian(outputs)(start)).reshape(y.size, start.size)
+    left = y.ravel() - np.asarray(outputs(jnp.zeros_like(start)))
+    return float(np.sum((left - design @ np.linalg.lstsq(design, left)[0]) ** 2))
+
+
+@pytest.mark.parametrize(("name", "shape"), [("b-only", (3, 6)), ("a-only", (6, 3)), ("b-only", (6, 3))])
+def test_p4_least_squares_at_the_largest_rank_are_those_of_the_whole_matrix(name: str, shape: tuple[int, int]) -> None:
+    full, largest = squares_left(make_adapter("full"), shape, seed=0), LARGEST[name](shape)
+    assert abs(squares_left(make_adapter(name, largest), shape, seed=0) - full) <= CLOSED_FORM * full
+    # one direction fewer, and at the shorter side, where A and B together reach everything: something is missed
+    for rank in {largest - 1, min(shape)} - {largest}:
+        assert squares_left(make_adapter(name, rank), shape, seed=0) > (1 + CURVATURE) * full
+
+
+@pytest.mark.parametrize(
+    ("name", "rank", "message"),
+    [
+        ("lora", 4, "rank 4 of A and B is too large for up, 9 x 3 .d_out x d_in.: expected 1 to 3, its shorter side"),
+        ("b-only", 4, "rank 4 of B alone is too large for up, 9 x 3 .d_out x d_in.: expected 1 to 3, d_in"),
+        ("a-only", 8, "rank 8 of A alone is too large for down, 4 x 9 .d_out x d_in.: expected 1 to 4, d_out"),
+    ],
+)
+def test_a_rank_that_is_too_large_names_the_narrowest_matrix(name: str, rank: int, message: str) -> None:
+    weights = {"down": jnp.zeros((4, 9)), "up": jnp.zeros((9, 3)), "wide": jnp.zeros((9, 9))}
+    with pytest.raises(BadInput, match=message):
+        make_adapter(name, rank).init_all(jax.random.key(0), weights)
+    assert make_adapter(name, rank).init_all(jax.random.key(0), {}) == {}
+    with pytest.raises(BadInput, match="rank 6 with initialisation 'orthonormal' of factor B of a 4 x 9 matrix"):
+        make_adapter("b-only", 6, b_start="orthonormal").init(jax.random.key(0), weights["down"])
+
+
+def test_with_no_factor_trained_there_is_no_adapter() -> None:
     with pytest.raises(BadInput, match="neither factor is trained"):
         LowRank(2, 1.0, False, False, "gaussian", "gaussian")

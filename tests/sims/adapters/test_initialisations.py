@@ -42,6 +42,21 @@ def test_p33_singular_starts_are_the_top_singular_vectors_of_the_loaded_weight(
     close(np.abs(left.T @ b), np.eye(rank), tolerance)
 
 
+@pytest.mark.parametrize("factor", ["A", "B"])
+def test_p33_beyond_the_shorter_side_singular_starts_go_on_with_what_the_weight_maps_to_zero(factor: str) -> None:
+    shape, name = ((3, 6), "singular-right") if factor == "A" else ((6, 3), "singular-left")
+    weights = np.random.default_rng(0).standard_normal((2, *shape))
+    for rank in (4, 6):
+        made = jax.vmap(lambda w, r=rank: initialise(name, jax.random.key(0), shape, r, w, factor=factor))(weights)
+        for weight, vectors in zip(weights, np.asarray(made), strict=True):
+            top = np.asarray(initialise(name, jax.random.key(1), shape, 3, weight, factor=factor))
+            if factor == "B":
+                weight, vectors, top = weight.T, vectors.T, top.T
+            close(vectors @ vectors.T, np.eye(rank))
+            close(vectors[:3], top)
+            close(weight @ vectors[3:].T, np.zeros((3, rank - 3)))
+
+
 def test_p33_columns_of_vh_of_other_noise_are_not_those_singular_vectors() -> None:
     """The official code takes Vh[:, :r].T of the weight that the layer holds before loading: no better than chance."""
     rng = np.random.default_rng(0)
@@ -120,8 +135,12 @@ def test_shapes_dtypes_and_keys(factor: str) -> None:
         (("zero", (7, 5), 3, None, "C"), "factor 'C' is unknown: expected 'A'"),
         (("singular-right", (7, 5), 3, None, "A"), "without a weight: give the loaded matrix"),
         (("zero", (7, 5), 3, np.zeros((5, 7)), "A"), r"weight has shape \(5, 7\), expected \(7, 5\)"),
-        (("orthonormal", (7, 5), 6, None, "A"), "rank 6 .* 7 x 5 matrix: expected at most 5"),
-        (("singular-left", (7, 5), 6, np.zeros((7, 5)), "B"), "expected at most 5"),
+        (
+            ("orthonormal", (7, 5), 6, None, "A"),
+            "rank 6 .* 7 x 5 matrix: expected 1 to 5, d_in, .* lower rank, or z",
+        ),
+        (("rand", (7, 5), 8, None, "B"), "expected 1 to 7, d_out"),
+        (("singular-left", (5, 7), 6, np.zeros((5, 7)), "B"), "expected 1 to 5, d_out"),
         (("zero", (7, 5), 0, None, "A"), "rank 0: expected a whole number >= 1"),
         (("zero", (7, 5), True, None, "A"), "rank True: expected a whole number >= 1"),
         (("zero", (7,), 1, None, "A"), r"shape \(7,\): expected \(d_out, d_in\)"),
