@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from math import nan
+from statistics import stdev
 from typing import Any
 
 from matplotlib.axes import Axes
@@ -22,7 +23,7 @@ _SERIES = (
     ("binary_kl", "pooled, binary kl", VERMILLION, "^", "-"),
     ("gap", "measured gap", BLACK, "o", "-"),
 )
-_COLUMNS = ("train", "gap", "f_cmi", "e_cmi", "e_cmi_null", "ld_cmi", "ld_mi", "binary_kl", "parameter_count")
+_COLUMNS = ("f_cmi", "e_cmi", "e_cmi_null", "ld_cmi", "ld_mi", "binary_kl", "parameter_count")
 
 
 def draw_bounds_ladder(record: Mapping[str, Any]) -> Figure:
@@ -75,15 +76,22 @@ def _shown(value: float) -> float:
 
 
 def bounds_table(record: Mapping[str, Any]) -> Table:
-    """Return one line for every number of samples and adapter: risks, gap, bounds."""
+    """Return one line for every number of samples and adapter: training error, gap, its spread, bounds.
+
+    The spread is the standard deviation over supersamples, each with its own frozen factors; none from a single one.
+    """
     result = result_of(record, "bounds_ladder")
-    columns = ("n", "adapter", "rank", "parameters", *(name.replace("_", " ") for name in _COLUMNS))
+    bounds = (name.replace("_", " ") for name in _COLUMNS)
+    columns = ("n", "adapter", "rank", "parameters", "train", "gap", "gap s.d.", *bounds)
     lines = [
         (
             row["samples"],
             _NAMES[cell["adapter"]],
             cell["rank"] or None,
             cell["parameters"],
+            cell["train"],
+            cell["gap"],
+            stdev(cell["gaps"]) if len(cell["gaps"]) > 1 else None,
             *(cell[name] for name in _COLUMNS),
         )
         for row in result["rows"]

@@ -12,12 +12,12 @@ from math import log
 import numpy as np
 
 from proofs_check.evidence import Evidence, Level, Measurement
-from proofs_check.instances import by_level
+from proofs_check.instances import by_level, vectors
 from sims.data import load
 from sims.enumeration import Enumeration, FiniteLearner, enumerate_learner, majority_learner, random_learner
 from sims.supersample.estimators import RowEstimates, row_estimates
 from sims.supersample.masks import all_masks
-from sims.supersample.protocol import draw_supersample
+from sims.supersample.protocol import Supersample, draw_supersample
 from sims.supersample.relu_features import relu_features
 from sims.supersample.ridge_heads import Adapter, RidgeHeads
 from theory.bounds.discrete_information import mutual_information
@@ -25,6 +25,7 @@ from theory.bounds.discrete_information import mutual_information
 ROUNDING = 1e-12  # absolute: sums of at most some thousand terms of size one, square roots of informations above
 ROOT_ROUNDING = 1e-7  # square root of the rounding of an information that is zero
 MAJORITIES = ((1, 0.5), (3, 0.5), (3, 0.3), (5, 0.5), (5, 0.2))
+SUPERSAMPLE = ("loss in [0, 1]", "i.i.d. examples", "U independent fair bits")  # what the claims assume
 _WIDTH = 32
 
 
@@ -39,7 +40,7 @@ class Enumerated:
 
 @dataclass(frozen=True)
 class Retrained:
-    """An adapter trained on all masks of one supersample: informations of the rows and of all predictions, in nats."""
+    """A learner trained on all masks of one supersample: informations of the rows and of all predictions, in nats."""
 
     name: str
     samples: int
@@ -84,24 +85,12 @@ def interpolating(level: Level, seed: int) -> tuple[Enumerated, ...]:
 
 @cache
 def retrained(level: Level, seed: int, data: str) -> tuple[Retrained, ...]:
-    """Return heads with full, BA, B-only and A-only adapters, trained on all masks of supersamples of the data.
-
-    Labels of a regression set are whether the target is above its median.
-    """
-    rows = by_level(level, 6, 8, 10)
-    pool = load(data, seed=seed)
-    if pool.classes:
-        labels, classes = pool.y_train.astype(np.int64), pool.classes
-    else:
-        labels, classes = (pool.y_train[:, 0] > np.median(pool.y_train)).astype(np.int64), 2
-    kinds = (Adapter("full"), Adapter("lora", 1), Adapter("b-only", 2), Adapter("b-only", 8), Adapter("a-only", 1))
+    """Return heads with full, BA, B-only and A-only adapters, trained on all masks of supersamples of the data."""
+    data, rows = vectors(data), by_level(level, 6, 8, 10)
     masks, found = all_masks(rows), []
     for trial in range(by_level(level, 1, 3, 10)):
-        rng = np.random.default_rng([seed, 2, trial])
-        drawn = draw_supersample(rng, pool.x_train, labels, rows)
-        x = relu_features(rng, pool.x_train, _WIDTH)(drawn.x)
-        predicted = RidgeHeads(rng, kinds, features=_WIDTH, classes=classes)(x, drawn.y, masks)
-        for name, predictions in predicted.items():
+        drawn, heads = _heads(data, seed, trial, rows)
+        for name, predictions in heads(drawn.x, drawn.y, masks).items():
             found.append(
                 Retrained(
                     f"{data}: {name} head, all {len(masks)} masks of {rows} rows, supersample {trial}, seed {seed}",
@@ -111,6 +100,52 @@ def retrained(level: Level, seed: int, data: str) -> tuple[Retrained, ...]:
                 )
             )
     return tuple(found)
+
+
+def memory(masks: np.ndarray, name: str) -> Retrained:
+    """Return a learner that is right on what it was trained on and wrong on all else, on examples that are distinct.
+
+    Its gap is one, the largest there is, under any masks.
+    """
+    rows = masks.shape[1]
+    left_out = np.stack([masks == 1, masks == 0], axis=2).astype(np.int64)  # the label is 0, and 1 is wrong
+    estimates = row_estimates(left_out, np.zeros((rows, 2), dtype=np.int64), masks)
+    return Retrained(f"memory of {rows} examples, {name}", rows, estimates, _entropy(left_out))
+
+
+@cache
+def trained_on_both_columns(seed: int, data: str) -> tuple[tuple[Retrained, float], ...]:
+    """Return the heads of `retrained` after training on all 2n examples, each with its error on as many new ones.
+
+    The mask does nothing any more, and the examples that it leaves out are not left out.
+    """
+    data, rows, masks = vectors(data), 6, all_masks(6)
+    drawn, heads = _heads(data, seed, 0, 2 * rows)  # first column: the supersample; second: new examples
+    found = []
+    for name, predictions in heads(drawn.x, drawn.y, np.zeros((1, 2 * rows), dtype=np.int64)).items():
+        known = np.broadcast_to(predictions[:, :, 0].reshape(1, rows, 2), (len(masks), rows, 2)).copy()
+        estimates = row_estimates(known, drawn.y[:, 0].reshape(rows, 2), masks)
+        error = float((predictions[0, :, 1] != drawn.y[:, 1]).mean())
+        described = f"{data}: {name} head trained on both columns of {rows} rows, seed {seed}"
+        found.append((Retrained(described, rows, estimates, _entropy(known)), error))
+    return tuple(found)
+
+
+def _heads(data: str, seed: int, trial: int, rows: int) -> tuple[Supersample, RidgeHeads]:
+    """Return features and labels of a supersample, and untrained heads with their frozen factors.
+
+    Labels of a regression set are whether the target is above its median.
+    """
+    pool = load(data, seed=seed)
+    if pool.classes:
+        labels, classes = pool.y_train.astype(np.int64), pool.classes
+    else:
+        labels, classes = (pool.y_train[:, 0] > np.median(pool.y_train)).astype(np.int64), 2
+    kinds = (Adapter("full"), Adapter("lora", 1), Adapter("b-only", 2), Adapter("b-only", 8), Adapter("a-only", 1))
+    rng = np.random.default_rng([seed, 2, trial])
+    drawn = draw_supersample(rng, pool.x_train, labels, rows)
+    x = relu_features(rng, pool.x_train, _WIDTH)(drawn.x)
+    return Supersample(x, drawn.y), RidgeHeads(rng, kinds, features=_WIDTH, classes=classes)
 
 
 def _entropy(predictions: np.ndarray) -> float:

@@ -14,12 +14,10 @@ from jaxtyping import Bool, Float
 from scipy.stats import binom
 
 from proofs_check.evidence import Evidence, Level, Measurement
+from proofs_check.registry import claim
 
 DELTA = 0.05  # every certificate is allowed to fail this often
 STANDARD_ERRORS = 5.0
-# what the claims on codes assume, and what their controls drop
-PREFIX_CODE = "prefix code fixed before the sample; everything chosen with the sample is in it"
-UNCHARGED = "the bits of the predictor that was chosen with the sample not charged"
 # (bits of a description, predictors that have it)
 FULL_CODE = ((4, 8), (8, 64), (14, 4096))
 
@@ -95,8 +93,52 @@ def worlds(level: Level, candidates: Sequence[CodedClass]) -> Sequence[CodedClas
     return candidates[:2] if level == "smoke" else candidates
 
 
+# (world, smallest training risks (samples, groups), bits (1, groups)) -> what a certificate does there
+Compare = Callable[[CodedClass, np.ndarray, np.ndarray], Sequence[Measurement]]
+
+
+def code_length_claim(
+    *,
+    ident: str,
+    statement: str,
+    source: str,
+    compare: Compare,
+    stream: int,
+    candidates: Sequence[CodedClass] = EVERY,
+    loss: str = "loss in [0, 1]",
+) -> None:
+    """Register the claim that a certificate from code length holds for all predictors of a prefix code at once.
+
+    Its check counts failures over fresh samples on full codes whose best predictor is pure luck; its control charges no
+    bits for choosing that predictor with the sample. ``statement`` is what holds; ``stream`` as in `count_failures`.
+    """
+
+    def check(level: Level, seed: int, _data: str) -> Evidence:
+        return count_failures(compare, candidates, level, seed, stream=stream)
+
+    def control(level: Level, seed: int, _data: str) -> Evidence:
+        return count_failures(compare, candidates, level, seed, stream=stream, charged=False)
+
+    check.__module__ = compare.__module__  # the registry tells two declarations of one claim apart by it
+    claim(
+        id=ident,
+        paper="asymmetry",
+        statement="For a prefix code of b(h) bits, with probability at least 1 − δ over the sample, for all coded h at "
+        f"once: {statement}",
+        source=source,
+        kind="upper",
+        assumptions=(
+            "i.i.d. samples",
+            loss,
+            "prefix code fixed before the sample; everything chosen with the sample is in it",
+        ),
+        control="the bits of the predictor that was chosen with the sample not charged",
+        control_check=control,
+    )(check)
+
+
 def count_failures(
-    compare: Callable[[CodedClass, np.ndarray, np.ndarray], Sequence[Measurement]],
+    compare: Compare,
     candidates: Sequence[CodedClass],
     level: Level,
     seed: int,

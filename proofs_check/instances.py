@@ -8,7 +8,7 @@ import numpy as np
 
 from proofs_check.evidence import Level
 from sims.convex_problem import ConvexProblem, make_problem
-from sims.data import few_shot, load
+from sims.data import few_shot, find, load
 from sims.landscape.search import Landscape
 from sims.networks import random_mlp
 from sims.ntk.features import DenseFeatures
@@ -20,6 +20,11 @@ from theory.planted_families import Family, planted_instance
 def by_level(level: Level, smoke: Any, quick: Any, full: Any) -> Any:
     """Return the size that belongs to the level."""
     return {"smoke": smoke, "quick": quick, "full": full}[level]
+
+
+def vectors(data: str) -> str:
+    """Return the named data set where it holds vectors, and the embedded digits where it holds sentences."""
+    return data if find(data).kind in ("classification", "regression") else "digits"
 
 
 @dataclass(frozen=True)

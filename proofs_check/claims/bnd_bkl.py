@@ -1,6 +1,6 @@
 """BND-BKL: the binary-kl bound and its order against the square root of the same information."""
 
-from proofs_check.conditional_instances import ROOT_ROUNDING, below, enumerated, evidence, retrained
+from proofs_check.conditional_instances import ROOT_ROUNDING, SUPERSAMPLE, below, enumerated, evidence, retrained
 from proofs_check.evidence import Evidence, Level, Measurement
 from proofs_check.registry import claim
 from theory.bounds.conditional import averaged_bound, binary_kl_gap_bound, samplewise_bound
@@ -24,7 +24,7 @@ def _control(level: Level, seed: int, data: str) -> Evidence:
     "of the same given Z̃. The bound of L − L̂ that this implies is at most √(2Ī), of the same Ī.",
     source="Hellström, Durisi (2022), arXiv 2210.06422 (binary kl); Pinsker's inequality for the order",
     kind="upper",
-    assumptions=("loss in [0, 1]", "i.i.d. examples", "U independent fair bits", "the same averaged information"),
+    assumptions=(*SUPERSAMPLE, "the same averaged information"),
     control="ordered against the mean of √(2 I_i) instead of √(2 mean I_i)",
     control_check=_control,
 )

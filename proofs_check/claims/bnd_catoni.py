@@ -2,19 +2,8 @@
 
 import numpy as np
 
-from proofs_check.coverage import (
-    DELTA,
-    EVERY,
-    PREFIX_CODE,
-    UNCHARGED,
-    CodedClass,
-    count_failures,
-    coverage,
-    failures,
-    order,
-)
-from proofs_check.evidence import Evidence, Level, Measurement
-from proofs_check.registry import claim
+from proofs_check.coverage import DELTA, CodedClass, code_length_claim, coverage, failures, order
+from proofs_check.evidence import Measurement
 from theory.bounds.code_length import catoni, occam_kl
 
 CONSTANTS = (0.5, 1.0, 2.0, 4.0)
@@ -33,24 +22,11 @@ def _compare(world: CodedClass, risks: np.ndarray, bits: np.ndarray) -> list[Mea
     return found
 
 
-def _control(level: Level, seed: int, data: str) -> Evidence:
-    """The predictor that does best on the sample, none of its bits charged."""
-    return count_failures(_compare, EVERY, level, seed, stream=4, charged=False)
-
-
-@claim(
-    id="BND-CATONI",
-    paper="asymmetry",
-    statement="Catoni: for a prefix code of b(h) bits, with probability at least 1 − δ over "
-    "the sample, for all coded h at once: "
-    "L(h) ≤ [1 − exp(−C·L̂(h) − (b(h)·ln 2 + ln(1/δ))/n)]/(1 − e^(−C)), for every "
-    "C > 0; its infimum over C is Occam–kl.",
+code_length_claim(
+    ident="BND-CATONI",
+    statement="L(h) ≤ [1 − exp(−C·L̂(h) − (b(h)·ln 2 + ln(1/δ))/n)]/(1 − e^(−C)) for every C > 0, whose infimum over C "
+    "is Occam–kl.",
     source="Catoni 2007, Theorem 1.2.1",
-    kind="upper",
-    assumptions=("i.i.d. samples", "loss in [0, 1]", PREFIX_CODE),
-    control=UNCHARGED,
-    control_check=_control,
+    compare=_compare,
+    stream=4,
 )
-def check(level: Level, seed: int, data: str) -> Evidence:
-    """Count failures over fresh samples on full codes whose best predictor is pure luck."""
-    return count_failures(_compare, EVERY, level, seed, stream=4)

@@ -28,7 +28,7 @@ def _real(level: Level, seed: int, data: str) -> list[Measurement]:
     whole = data_sets.load(name, seed=seed)
     loaded = replace(whole, x_train=whole.x_train[:EXAMPLES], y_train=whole.y_train[:EXAMPLES])
     task = make_task(loaded, public=min(PUBLIC, len(loaded.x_train) // 4), width=WIDTH, seed=seed)
-    found = []
+    found, smallest = [], 1.0
     ranks = by_level(level, (8,), (4, 8, 16), (2, 4, 8, 16, 32))
     for rank in (rank for rank in ranks if 2 * rank <= len(task.public)):
         a = frozen_a(task, rank, "public", seed)
@@ -49,8 +49,10 @@ def _real(level: Level, seed: int, data: str) -> list[Measurement]:
             ),
             Measurement("binomial minus kl certificate", coded.binomial - coded.kl, 0, "<=", 1e-9, where),
             Measurement("test error minus certificate", coded.test_error - coded.binomial, 0, "<=", 0, where),
-            Measurement("certificate", coded.binomial, 1, "<=", 0, where),
         ]
+        smallest = min(smallest, coded.binomial)
+    label = "smallest certificate over the error of a guess"
+    found.append(Measurement(label, smallest / (1.0 - 1.0 / task.shape[0]), 1, "<=", 0, f"{name}, b-only"))
     return found
 
 
@@ -85,8 +87,9 @@ def _control(level: Level, seed: int, data: str) -> Evidence:
     id="BND-CERTIFICATE",
     paper="asymmetry",
     statement="A quantised B-only adapter, coded with rank and step in a prefix code and decoded bit for bit, has with "
-    "probability at least 1 − δ a test error of at most its code-length certificate, which is below 1 on real data. "
-    "A frozen A that depends on the sample breaks this unless its bits are charged.",
+    "probability at least 1 − δ a test error of at most its code-length certificate. On real data of K classes that of "
+    "some rank is below 1 − 1/K, the error of a guess. A frozen A that depends on the sample breaks this unless its "
+    "bits are charged.",
     source="this project; Langford 2005 for the certificate",
     kind="upper",
     assumptions=("i.i.d. samples", "0-1 loss", "backbone and frozen A made without the sample"),

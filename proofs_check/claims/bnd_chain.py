@@ -5,7 +5,7 @@ from math import sqrt
 
 import numpy as np
 
-from proofs_check.conditional_instances import ROOT_ROUNDING, Enumerated, below, enumerated, evidence
+from proofs_check.conditional_instances import ROOT_ROUNDING, SUPERSAMPLE, Enumerated, below, enumerated, evidence
 from proofs_check.evidence import Evidence, Level, Measurement
 from proofs_check.registry import claim
 from sims.enumeration import enumerate_learner, majority_learner
@@ -38,7 +38,7 @@ def _control(level: Level, seed: int, data: str) -> Evidence:
     "the same information. For i.i.d. samples the individual-sample bound is at most √(I(W; S)/(2n)).",
     source="data processing, Jensen, Pinsker; equality for the 0-1 loss: this project",
     kind="upper",
-    assumptions=("loss in [0, 1]", "i.i.d. examples", "U independent fair bits", "the same conditioning in one chain"),
+    assumptions=(*SUPERSAMPLE, "the same conditioning in one chain"),
     control="the chains taken as mutually ordered: CMI after mutual information, binary kl after disintegrated e-CMI",
     control_check=_control,
 )

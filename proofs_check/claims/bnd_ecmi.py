@@ -1,6 +1,6 @@
 """BND-ECMI: the samplewise bound from pairs of losses (evaluated CMI)."""
 
-from proofs_check.conditional_instances import below, enumerated, evidence, gap_below, retrained
+from proofs_check.conditional_instances import SUPERSAMPLE, below, enumerated, evidence, gap_below, retrained
 from proofs_check.evidence import Evidence, Level
 from proofs_check.registry import claim
 from theory.bounds.conditional import samplewise_bound
@@ -24,7 +24,7 @@ def _control(level: Level, seed: int, data: str) -> Evidence:
     "information is at most that of the two predictions.",
     source="Steinke, Zakynthinou (2020), arXiv 2001.09122; samplewise: Hellström, Durisi (2022), arXiv 2210.06422",
     kind="upper",
-    assumptions=("loss in [0, 1]", "i.i.d. examples", "U independent fair bits"),
+    assumptions=SUPERSAMPLE,
     control="a loss in [0, 3] in the same bound",
     control_check=_control,
 )

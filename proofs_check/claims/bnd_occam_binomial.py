@@ -2,19 +2,8 @@
 
 import numpy as np
 
-from proofs_check.coverage import (
-    DELTA,
-    PREFIX_CODE,
-    UNCHARGED,
-    ZERO_ONE,
-    CodedClass,
-    count_failures,
-    coverage,
-    failures,
-    order,
-)
-from proofs_check.evidence import Evidence, Level, Measurement
-from proofs_check.registry import claim
+from proofs_check.coverage import DELTA, ZERO_ONE, CodedClass, code_length_claim, coverage, failures, order
+from proofs_check.evidence import Measurement
 from theory.bounds.code_length import occam_binomial, occam_kl
 
 
@@ -28,23 +17,12 @@ def _compare(world: CodedClass, risks: np.ndarray, bits: np.ndarray) -> list[Mea
     ]
 
 
-def _control(level: Level, seed: int, data: str) -> Evidence:
-    """The predictor that does best on the sample, none of its bits charged."""
-    return count_failures(_compare, ZERO_ONE, level, seed, stream=3, charged=False)
-
-
-@claim(
-    id="BND-OCCAM-BINOMIAL",
-    paper="asymmetry",
-    statement="Occam–binomial, 0-1 loss: for a prefix code of b(h) bits, with probability at least 1 − δ over "
-    "the sample, for all coded h at once: "
-    "L(h) ≤ sup{p : P(Bin(n, p) ≤ n·L̂(h)) ≥ δ·2^(−b(h))}; never weaker than Occam–kl.",
+code_length_claim(
+    ident="BND-OCCAM-BINOMIAL",
+    statement="L(h) ≤ sup{p : P(Bin(n, p) ≤ n·L̂(h)) ≥ δ·2^(−b(h))}; never weaker than Occam–kl.",
     source="Langford 2005, Theorem 3.3; Clopper and Pearson 1934",
-    kind="upper",
-    assumptions=("i.i.d. samples", "0-1 loss", PREFIX_CODE),
-    control=UNCHARGED,
-    control_check=_control,
+    compare=_compare,
+    candidates=ZERO_ONE,
+    loss="0-1 loss",
+    stream=3,
 )
-def check(level: Level, seed: int, data: str) -> Evidence:
-    """Count failures over fresh samples on full codes whose best predictor is pure luck."""
-    return count_failures(_compare, ZERO_ONE, level, seed, stream=3)

@@ -2,19 +2,8 @@
 
 import numpy as np
 
-from proofs_check.coverage import (
-    DELTA,
-    EVERY,
-    PREFIX_CODE,
-    UNCHARGED,
-    CodedClass,
-    count_failures,
-    coverage,
-    failures,
-    order,
-)
-from proofs_check.evidence import Evidence, Level, Measurement
-from proofs_check.registry import claim
+from proofs_check.coverage import DELTA, CodedClass, code_length_claim, coverage, failures, order
+from proofs_check.evidence import Measurement
 from theory.bounds.code_length import occam_hoeffding, occam_kl
 
 
@@ -26,23 +15,10 @@ def _compare(world: CodedClass, risks: np.ndarray, bits: np.ndarray) -> list[Mea
     ]
 
 
-def _control(level: Level, seed: int, data: str) -> Evidence:
-    """The predictor that does best on the sample, none of its bits charged."""
-    return count_failures(_compare, EVERY, level, seed, stream=2, charged=False)
-
-
-@claim(
-    id="BND-OCCAM-KL",
-    paper="asymmetry",
-    statement="Occam–kl: for a prefix code of b(h) bits, with probability at least 1 − δ over "
-    "the sample, for all coded h at once: "
-    "kl(L̂(h)‖L(h)) ≤ (b(h)·ln 2 + ln(1/δ))/n for L(h) > L̂(h); never weaker than Occam–Hoeffding.",
+code_length_claim(
+    ident="BND-OCCAM-KL",
+    statement="kl(L̂(h)‖L(h)) ≤ (b(h)·ln 2 + ln(1/δ))/n for L(h) > L̂(h); never weaker than Occam–Hoeffding.",
     source="Chernoff 1952; Langford 2005",
-    kind="upper",
-    assumptions=("i.i.d. samples", "loss in [0, 1]", PREFIX_CODE),
-    control=UNCHARGED,
-    control_check=_control,
+    compare=_compare,
+    stream=2,
 )
-def check(level: Level, seed: int, data: str) -> Evidence:
-    """Count failures over fresh samples on full codes whose best predictor is pure luck."""
-    return count_failures(_compare, EVERY, level, seed, stream=2)

@@ -44,7 +44,7 @@ def _between(low: float, high: float) -> _options.Converter:
         except ValueError:
             value = math.nan
         if not low < value < high:
-            wanted = f"between {low:g} and {high:g}" if math.isfinite(high) else f"above {low:g}"
+            wanted = f"strictly between {low:g} and {high:g}" if math.isfinite(high) else f"above {low:g}"
             raise ValueError(f"{text!r}, expected a number {wanted}")
         return value
 
@@ -101,7 +101,7 @@ def bound(
     head
         Other tuned scalars: classifier head, biases, norms.
     errors
-        Training errors of the quantised model, out of the samples.
+        Training errors of the quantised model: how many of the samples, not a rate.
     code_bits
         Length of its description in bits: everything that was chosen with the sample.
     delta
@@ -153,7 +153,9 @@ def _certificate(
             f"{' and '.join(missing)} missing: a certificate needs --errors, --code-bits and --delta together"
         )
     if errors > samples:
-        raise BadInput(f"--errors {errors} of {samples} samples: expected at most as many errors as samples")
+        raise BadInput(
+            f"--errors {errors} of {samples} samples is a loss above 1: expected at most as many errors as samples"
+        )
     if errors > _MOST_ERRORS:
         raise BadInput(f"--errors {errors}: the binomial certificate adds one term an error, at most {_MOST_ERRORS}")
     from theory.bounds.code_length import occam_binomial, occam_hoeffding, occam_kl

@@ -25,7 +25,9 @@ def frozen_a(task: Task, rank: int, kind: str, seed: int) -> Float[np.ndarray, "
     if kind == "random":
         return orthonormal_rows(np.random.default_rng([seed, 2]), rank, h)
     if kind != "public":
-        raise BadInput(f"frozen A {kind!r}: expected one of {', '.join(A_KINDS)}")
+        raise BadInput(
+            f"frozen A {kind!r}: expected one of {', '.join(A_KINDS)}; one made from the sample is tuned: code it, too"
+        )
     public = task.public.astype(np.float64)
     values, vectors = np.linalg.eigh(public.T @ public / len(public))
     top = values[::-1][:rank]

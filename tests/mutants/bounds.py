@@ -146,6 +146,23 @@ MUTANTS = (
         {"sizes": (4, 5, 1)},
     ),
     Mutant(
+        "mean complexity of A-only with d_in for d_out",
+        f"{RADEMACHER}:a_only_rademacher_mean",
+        "rank / len(readout)",
+        "rank / inputs.shape[1]",
+        IN_RADEMACHER + "test_mean_of_a_only_over_frozen_columns_whose_projectors_average_to_the_identity",
+        {"sizes": (6, 4, 3)},
+    ),
+    Mutant(
+        "composition without the slopes of its activations",
+        "theory.bounds.lipschitz_composition:phi_update",
+        "difference = slope * (",
+        "difference = (",
+        "tests/theory/bounds/test_lipschitz_composition.py::"
+        "test_positive_numbers_with_affine_activations_attain_half_of_phi",
+        {"norms": [(1.0, 0.5), (0.3, 1.0)], "c": 1.0},
+    ),
+    Mutant(
         "vector outputs without root two",
         f"{RADEMACHER}:vector_output_factor",
         "2.0 * outputs",
@@ -276,6 +293,14 @@ MUTANTS = (
         "2.0 * log2(length)",
         "0.0 * log2(length)",
         IN_COMPRESSION + "test_prefix_free_lengths_satisfy_kraft_only_from_two_bits_on",
+    ),
+    Mutant(
+        "failures allowed twice as often",
+        "proofs_check.coverage:coverage",
+        'delta, "<="',
+        '2 * delta, "<="',
+        IN_CODE + "test_coverage_allows_delta_and_five_standard_errors_of_it_and_no_more",
+        {"runs": 1000},
     ),
     # conditional information
     Mutant("CMI without its 2", f"{CONDITIONAL}:cmi_bound", "2.0 * ", "", PRINTED_CMI, NATS),

@@ -1,6 +1,7 @@
 """`lora-theory bound`: the printed numbers, the table, and every input that it must refuse in one line."""
 
 import json
+import math
 
 import pytest
 
@@ -43,6 +44,9 @@ def test_head_sigma_and_what_vacuous_means(run):
     assert wide["mutual_information"] == pytest.approx(5 * plain["mutual_information"])
     # vacuous is relative to the range 2 sigma of the loss, so it does not change with its unit
     assert wide["vacuous"] == plain["vacuous"]
+    half = told(run, "--adapter", "b-only", *SIZES[:-1], 50)
+    assert half["mutual_information"] == pytest.approx((64 * math.log(2) / 100) ** 0.5)
+    assert half["vacuous"] is False  # 0.67 of a range of 1
     assert told(run, "--adapter", "full", "--layers", "8x8", "--bits", 4, "--samples", 10)["rank"] is None
 
 
@@ -68,7 +72,7 @@ def test_table_shows_bound_certificates_and_assumptions(run):
     lines = text.splitlines()
     assert any(line.startswith("tuned parameters") and line.endswith("32") for line in lines)
     assert any(line.startswith("certificate, kl") and "error <= 0." in line for line in lines)
-    assert any("do not depend on the sample" in line for line in lines)
+    assert any("do not depend on the sample; a factor that does counts as tuned" in line for line in lines)
 
 
 @pytest.mark.parametrize(
@@ -91,10 +95,21 @@ def test_table_shows_bound_certificates_and_assumptions(run):
         (["--head", "-1"], "--head: '-1', expected a whole number from 0"),
         (["--errors", "1"], "--code-bits and --delta missing"),
         (["--code-bits", "1", "--delta", "0.1"], "--errors missing"),
-        (["--errors", "11", "--code-bits", "5", "--delta", "0.1"], "--errors 11 of 10 samples"),
-        (["--errors", "1", "--code-bits", "5", "--delta", "2"], "--delta: '2', expected a number between 0 and 1"),
-        (["--errors", "1", "--code-bits", "5", "--delta", "0"], "--delta: '0', expected a number between 0 and 1"),
-        (["--errors", "1", "--code-bits", "5", "--delta", "nan"], "--delta: 'nan', expected a number between 0 and 1"),
+        (["--errors", "11", "--code-bits", "5", "--delta", "0.1"], "--errors 11 of 10 samples is a loss above 1"),
+        (["--errors", "0.3", "--code-bits", "5", "--delta", "0.1"], "--errors: '0.3', expected a whole number from 0"),
+        (["--errors", "1", "--code-bits", "5", "--delta", "1"], "--delta: '1', expected a number strictly between 0"),
+        (
+            ["--errors", "1", "--code-bits", "5", "--delta", "2"],
+            "--delta: '2', expected a number strictly between 0 and 1",
+        ),
+        (
+            ["--errors", "1", "--code-bits", "5", "--delta", "0"],
+            "--delta: '0', expected a number strictly between 0 and 1",
+        ),
+        (
+            ["--errors", "1", "--code-bits", "5", "--delta", "nan"],
+            "--delta: 'nan', expected a number strictly between 0 and 1",
+        ),
         (["--errors", "1", "--code-bits", "-5", "--delta", "0.1"], "--code-bits: '-5', expected a whole number from 0"),
     ],
 )

@@ -14,15 +14,19 @@ from proofs_check.conditional_instances import (
     data_dependent_masks,
     enumerated,
     interpolating,
+    memory,
     retrained,
+    trained_on_both_columns,
 )
 from proofs_check.evidence import verdict_of
 from proofs_check.execute import run_claim
 from proofs_check.experiments.bounds_ladder import SIZES, bounds_ladder
 from proofs_check.registry import steps_of
 from sims.errors import BadInput
+from sims.supersample.masks import all_masks
 from tests.checks import EXACT, close
 from tests.tolerances import ROOT_OF_INFORMATION
+from theory.bounds.conditional import cmi_bound
 from theory.bounds.parameter_count import mutual_information_bound
 
 CLAIMS = (
@@ -46,10 +50,12 @@ def test_verdicts_are_as_registered(ident: str, seed: int) -> None:
     assert row["negative_control"]["verdict"] == row["negative_control"]["expected"] == "fails"
 
 
-@pytest.mark.parametrize("ident", ["BND-CMI", "BND-ECMI"])
-def test_tables_of_numbers_serve_as_data(ident: str) -> None:
-    """Regression targets are cut at their median."""
-    assert run_claim(ident, "smoke", 0, "diabetes")["verdict"] == "holds"
+@pytest.mark.parametrize("data", ["diabetes", "glue-rte"])
+@pytest.mark.parametrize("ident", ["BND-CMI", "BND-ECMI", "BND-LDCMI"])
+def test_other_data_serve(ident: str, data: str) -> None:
+    """Regression targets are cut at their median; for sentences the digits stand in."""
+    row = run_claim(ident, "smoke", 0, data)
+    assert (row["verdict"], row["negative_control"]["verdict"]) == ("holds", "fails")
 
 
 def test_the_proof_of_the_fast_bounds_has_four_steps_that_hold() -> None:
@@ -77,6 +83,21 @@ def test_instances_are_of_both_kinds() -> None:
     assert max(r.gap for r in adapters) > 0.0
     for r in adapters:
         assert r.rows.predictions.sum() <= r.information + EXACT
+
+
+def test_a_memory_has_the_largest_gap_and_tells_what_its_masks_hold() -> None:
+    """All of n bits under independent coins, one bit under one coin, whose bound is then too small."""
+    free, tied = memory(all_masks(4), "all masks"), memory(np.repeat([[0], [1]], 4, axis=1), "one coin")
+    for found, bits in ((free, 4), (tied, 1)):
+        close([found.rows.train, found.rows.population, found.gap], [0.0, 1.0, 1.0])
+        close(found.information, bits * log(2.0))
+    assert cmi_bound(tied.information, 4) < tied.gap < cmi_bound(free.information, 4)
+
+
+def test_training_on_both_columns_hides_the_bits_and_the_gap() -> None:
+    for found, error in trained_on_both_columns(0, "digits"):
+        close([found.information, found.gap, *found.rows.differences], np.zeros(2 + found.samples))
+        assert error > found.rows.train
 
 
 def test_masks_that_look_at_the_data_make_a_gap_without_information() -> None:
@@ -121,6 +142,14 @@ def test_the_table_has_a_line_for_every_cell() -> None:
     table = bounds_table(record)
     assert len(table.rows) == sum(len(row["cells"]) for row in record["result"]["rows"])
     assert table.latex().count("B only") == 3 * len(SIZES["full"].b_ranks)
+    # over frozen factors A only of low rank spreads more than all else
+    lines = [dict(zip(table.columns, row, strict=True)) for row in table.rows]
+    for n in (100, 500, 2000):
+        spread = {(line["adapter"], line["rank"]): line["gap s.d."] for line in lines if line["n"] == n}
+        assert max(spread, key=lambda key: spread[key]) == ("A only", 2)
+        cell = record["result"]["rows"][(100, 500, 2000).index(n)]["cells"][0]
+        close(spread["full", None], np.std(cell["gaps"], ddof=1))
+    assert all(row[6] is None for row in bounds_table({**record, "result": smoke()}).rows)
 
 
 def test_numbers_of_samples_that_do_not_fit_are_left_out_and_regression_is_refused() -> None:

@@ -200,7 +200,10 @@ def test_public_a_has_uncorrelated_rows_of_unit_variance() -> None:
         (lambda: make_task(load("diabetes"), public=20, width=8, seed=0), "diabetes has no classes"),
         (lambda: public_head(task(), 301), "301 public labels: expected 1 to 300"),
         (lambda: frozen_a(task(), 49, "public", 0), "rank 49: expected 1 to 48"),
-        (lambda: frozen_a(task(), 4, "sample", 0), "frozen A 'sample': expected one of random, public"),
+        (
+            lambda: frozen_a(task(), 4, "sample", 0),
+            "'sample': expected one of random, public; one made from the sample is",
+        ),
         (lambda: frozen_b(task(), 11, 0), "11 orthonormal rows of length 10"),
         (lambda: fit(task(), "b-only", 3), "b-only needs its frozen factor A: make it with frozen_a"),
         (lambda: least_squares(task(), "a-only", 3), "a-only needs its frozen factor B: make it with frozen_b"),

@@ -63,6 +63,15 @@ def test_a_mask_picks_the_column_that_it_names() -> None:
     assert trained_columns(values, np.array([0, 1, 1])).tolist() == [0, 3, 5]
 
 
+@given(seed=seeds, rows=st.integers(1, 10), spare=st.integers(0, 5))
+def test_no_example_of_a_supersample_comes_twice(seed: int, rows: int, spare: int) -> None:
+    """Otherwise what is left out could also have been trained on; inputs and labels stay together."""
+    pool = np.arange(2 * rows + spare)
+    drawn = draw_supersample(np.random.default_rng(seed), pool[:, None], pool, rows)
+    assert len(np.unique(drawn.y)) == drawn.y.size == 2 * rows
+    assert np.array_equal(drawn.x[..., 0], drawn.y)
+
+
 def test_estimates_from_all_masks_are_the_exact_informations() -> None:
     """Majority of three bits on every supersample of the enumeration."""
     exact = enumerate_learner(majority_learner(3, 0.3))

@@ -43,9 +43,25 @@ _ROUNDING = 1e-12
 def cmi_bound(cmi: float, samples: int) -> float:
     """Return sqrt(2 CMI / n), an upper bound of |gap| for a loss in [0, 1]; ``cmi`` = I(W; U | Z) in nats.
 
+    Twice what mutual information gives at equal nats: smaller than that bound iff CMI < I(W; S) / 4.
     Source: Steinke, Zakynthinou (2020). Raises ValueError for negative information or no sample.
     """
     return sqrt(2.0 * _per_sample(cmi, samples))
+
+
+def cmi_of_description(bits: float | int, samples: int) -> float:
+    """Return min(b, n) ln 2, an upper bound of I(W; U | Z) in nats for W described by b bits; b may be an expectation.
+
+    I(W; U | Z) <= I(W; S) <= H(W), and each of the n masks tells at most a bit. From b = n on it says nothing, and
+    below `information.xu_raginsky` of the same b ln 2 nats is half of `cmi_bound`: descriptions are better put there.
+    Kind: upper bound. Source: Steinke, Zakynthinou (2020).
+
+    Raises:
+        ValueError: negative bits, or no sample.
+    """
+    if not bits >= 0.0:
+        raise ValueError(f"{bits} bits of description: expected a number >= 0")
+    return min(1.0, _per_sample(float(bits), samples)) * samples * log(2.0)
 
 
 def samplewise_bound(informations: Float[np.ndarray, "*rows"]) -> float:

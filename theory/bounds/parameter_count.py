@@ -24,7 +24,7 @@ ASSUMPTIONS = (
     "i.i.d. samples",
     "loss sigma-sub-Gaussian for every output (1/2 for a loss in [0, 1]; an unbounded loss is clipped first)",
     "every tuned scalar has the stated number of bits, and every tuned scalar is counted",
-    "frozen weights and factors, rank and bits do not depend on the sample",
+    "frozen weights and factors, rank and bits do not depend on the sample; a factor that does counts as tuned",
 )
 
 Shapes = Sequence[tuple[int, int]]

@@ -70,6 +70,22 @@ def a_only_rademacher(
     return beta / n * float(np.linalg.norm(frozen.T @ readout)) * float(np.linalg.norm(inputs))
 
 
+def a_only_rademacher_mean(
+    inputs: Float[Array, "n d_in"], rank: int, readout: Float[Array, " d_out"], beta: float
+) -> float:
+    """Return beta ||c|| sqrt(r Tr Sigma_hat / (d_out n)), at least the mean of ``a_only_rademacher`` over uniform U.
+
+    Kind: upper bound on a mean over U (Jensen). Source: as ``b_only_rademacher``.
+
+    Raises:
+        ValueError: rank outside 1..d_out, or as ``b_only_rademacher``.
+    """
+    if not 1 <= rank <= len(readout):
+        raise ValueError(f"rank {rank}: expected 1 to {len(readout)}, the number of outputs")
+    n = _samples(len(inputs), beta)
+    return beta / n * sqrt(rank / len(readout)) * float(np.linalg.norm(readout)) * float(np.linalg.norm(inputs))
+
+
 def vector_output_factor(outputs: int) -> float:
     """Return sqrt(2 d_out): what a loss that is Lipschitz in the Euclidean norm of d_out outputs costs more.
 

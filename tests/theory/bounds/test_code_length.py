@@ -8,11 +8,11 @@ import numpy as np
 import pytest
 from flint import arb, ctx
 from hypothesis import given
-from scipy.stats import beta
+from scipy.stats import beta, binom
 
 from proofs_check.coverage import EVERY, ZERO_ONE, coverage, failures
 from tests.checks import close
-from tests.tolerances import IDENTITY, PRINTED_DIGITS, ROUNDING
+from tests.tolerances import IDENTITY, KOLMOGOROV_SMIRNOV, MONTE_CARLO, PRINTED_DIGITS, ROUNDING
 from theory.bounds.code_length import best_of_bits, budget, catoni, occam_binomial, occam_hoeffding, occam_kl
 
 EXACT = ROUNDING["float64"]
@@ -170,6 +170,15 @@ def test_p26_certificates_hold_over_fresh_samples(seed: int) -> None:
         assert coverage(held, DELTA, world.name).satisfied
         lucky = failures(occam_kl(counts / world.n, world.n, 0, DELTA), world.risk)
         assert not coverage(lucky, DELTA, world.name).satisfied
+
+
+@pytest.mark.parametrize("runs", [1000, 20_000])
+def test_coverage_allows_delta_and_five_standard_errors_of_it_and_no_more(runs: int) -> None:
+    """Against the binomial tail: a certificate that fails with probability delta is refused once in 10^5 at most."""
+    refused = next(k for k in range(runs) if not coverage(np.arange(runs) < k, DELTA, "").satisfied)
+    assert binom.sf(refused - 1, runs, DELTA) <= KOLMOGOROV_SMIRNOV
+    assert refused <= runs * DELTA + 1 + MONTE_CARLO * np.sqrt(runs * DELTA * (1 - DELTA))
+    assert failures(np.array([[0.2, 0.5], [0.4, 0.3], [0.4, 0.5]]), 0.35).tolist() == [True, True, False]
 
 
 def test_the_luckiest_predictor_is_drawn_from_its_law() -> None:

@@ -28,6 +28,7 @@ from theory.bounds.conditional import (
     binary_kl_gap_bound,
     binary_kl_risk_bound,
     cmi_bound,
+    cmi_of_description,
     interpolation_risk_bound,
     pair_information,
     samplewise_bound,
@@ -44,6 +45,7 @@ from theory.bounds.discrete_information import (
     plug_in_information,
     plug_in_null_mean,
 )
+from theory.bounds.information import xu_raginsky
 
 TINY = ROUNDING["float64"]
 
@@ -132,6 +134,15 @@ def test_pooled_information_ranges_widely_at_fixed_risks() -> None:
     lowest = sqrt(2 * pair_information(0.454, 0.627, max(0.0, 0.454 + 0.627 - 1)))
     assert round(lowest, 2) == 0.18
     assert sqrt(2 * pair_information(0.454, 0.627, 0.454)) > 0.4
+
+
+@given(bits=st.integers(0, 300), samples=st.integers(1, 200))
+def test_a_description_tells_no_more_than_its_bits_and_a_bit_a_sample(bits: int, samples: int) -> None:
+    nats = cmi_of_description(bits, samples)
+    close(nats, min(bits, samples) * log(2.0))
+    assert cmi_bound(nats, samples) <= CAP * (1 + TINY)
+    if bits <= samples:  # half of it from mutual information
+        close(2 * xu_raginsky(bits * log(2.0), samples), cmi_bound(nats, samples))
 
 
 @given(seed=seeds)
@@ -236,6 +247,8 @@ def test_the_plug_in_with_counted_bits_is_too_small_under_strong_dependence(obse
     ("call", "message"),
     [
         (lambda: cmi_bound(1.0, 0), "0 samples: expected at least 1"),
+        (lambda: cmi_of_description(-1, 3), "-1 bits of description: expected a number >= 0"),
+        (lambda: cmi_of_description(1, 0), "0 samples: expected at least 1"),
         (lambda: cmi_bound(-1.0, 3), r"information -1\.0: expected a number of nats >= 0"),
         (lambda: binary_kl_risk_bound(1.2, 0.1), r"training risk 1\.2: expected a number in \[0, 1\]; rescale or clip"),
         (lambda: weighted_risk_bound(-0.1, 0.1), r"training risk -0\.1"),

@@ -25,6 +25,7 @@ from theory.bounds.conditional import (
     averaged_bound,
     binary_kl_gap_bound,
     cmi_bound,
+    cmi_of_description,
     interpolation_risk_bound,
     samplewise_bound,
     single_loss_information,
@@ -107,6 +108,11 @@ def by_loops(learner: FiniteLearner) -> dict[str, float]:
             train += mass * np.mean([losses[w, z] for z in s])
             population += mass * float(losses[w] @ p)
     found = {"train": train, "population": population, "information": information(joint)}
+    for i in range(n):
+        one: dict[tuple[object, object], float] = defaultdict(float)
+        for (s, w), mass in joint.items():
+            one[s[i], w] += mass
+        found[f"individual {i}"] = information(one)
     masks = list(product((0, 1), repeat=n))
     cmi = 0.0
     sums: dict[str, float] = defaultdict(float)
@@ -124,6 +130,8 @@ def by_loops(learner: FiniteLearner) -> dict[str, float]:
                         "predictions": (learner.predictions[w, a], learner.predictions[w, b]),
                         "pairs": (losses[w, a], losses[w, b]),
                         "differences": round(losses[w, b] - losses[w, a], 12),
+                        "column 0": losses[w, a],
+                        "column 1": losses[w, b],
                     }
                     for name, value in statistics.items():
                         tables[name, i][value, mask[i]] += weight / len(masks)
@@ -131,7 +139,9 @@ def by_loops(learner: FiniteLearner) -> dict[str, float]:
         cmi += mass * information(whole)
         for (name, _), table in tables.items():
             sums[name] += mass * sqrt(2 * max(0.0, information(table))) / n
-    found |= {"cmi": cmi, **sums}
+    found |= {"cmi": cmi, **{name: sums[name] for name in ("predictions", "pairs", "differences")}}
+    for i in range(n):
+        found |= {f"column {c} of row {i}": information(pooled[f"column {c}", i]) for c in (0, 1)}
     for name in ("pairs", "differences"):
         found[f"{name} unconditional"] = float(np.mean([information(pooled[name, i]) for i in range(n)]))
     return found
@@ -154,6 +164,8 @@ def test_a_second_enumeration_by_loops_agrees(samples: int, symbols: int, binary
         "differences": x.disintegrated(x.differences),
         "pairs unconditional": float(x.pairs_unconditional.mean()),
         "differences unconditional": float(x.differences_unconditional.mean()),
+        **{f"individual {i}": value for i, value in enumerate(x.individual)},
+        **{f"column {c} of row {i}": x.single[i, c] for i in range(samples) for c in (0, 1)},
     }
     expected = by_loops(learner)
     assert found.keys() == expected.keys()
@@ -214,6 +226,8 @@ def test_p17_individual_samples_are_at_most_mutual_information(x: Enumeration) -
 def test_p18_cmi_is_at_most_mutual_information_and_a_bit_a_sample(x: Enumeration) -> None:
     assert x.cmi <= x.information + EXACT
     assert x.cmi <= x.samples * log(2.0) + EXACT
+    # at most four hypotheses, two bits to number them
+    assert x.cmi <= cmi_of_description(2, x.samples) + EXACT
 
 
 @given(x=learners())
@@ -278,3 +292,17 @@ def test_bad_learners_are_refused() -> None:
         FiniteLearner(3, made.probabilities, made.channel, made.predictions, 2 * made.label_losses)
     with pytest.raises(BadInput, match="take fewer samples"):
         majority_learner(9, 0.5)
+    with pytest.raises(BadInput, match="take fewer samples"):  # and not a list of 2^61 samples first
+        majority_learner(61, 0.5)
+    for probability in (1.5, -0.1, float("nan")):
+        with pytest.raises(BadInput, match=f"probability {probability}: expected a number in"):
+            majority_learner(3, probability)
+    with pytest.raises(BadInput, match="probabilities that are no laws"):
+        FiniteLearner(3, 2 * made.probabilities, made.channel, made.predictions, made.label_losses)
+    for factor in (2.0, float("nan")):
+        with pytest.raises(BadInput, match="rows of the channel that are no laws"):
+            FiniteLearner(3, made.probabilities, factor * made.channel, made.predictions, made.label_losses)
+    with pytest.raises(BadInput, match="losses from nan"):
+        FiniteLearner(3, made.probabilities, made.channel, made.predictions, float("nan") * made.label_losses)
+    with pytest.raises(BadInput, match=r"predictions outside 0\.\.1"):
+        FiniteLearner(3, made.probabilities, made.channel, made.predictions - 1, made.label_losses)

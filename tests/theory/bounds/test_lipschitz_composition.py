@@ -28,6 +28,26 @@ def test_without_offsets_phi_is_the_printed_sum_of_products(
     close(phi_backbone(backbone, update, input_norm=c, loss_lipschitz=lipschitz), some_backbone)
 
 
+@given(norms=NORMS, c=st.floats(0.1, 3.0), seed=seeds)
+def test_positive_numbers_with_affine_activations_attain_half_of_phi(
+    norms: list[tuple[float, float]], c: float, seed: int
+) -> None:
+    """Networks of width one whose activations are s_k(h) = l_k h + o_k: slopes and offsets of every layer count."""
+    slopes, shifts = np.random.default_rng(seed).uniform(0.1, 2.0, (2, len(norms) - 1)).tolist()
+
+    def network(weights: list[float]) -> float:
+        h = c
+        for weight, slope, shift in zip(weights, [*slopes, 1.0], [*shifts, 0.0]):
+            h = slope * weight * h + shift
+        return h
+
+    backbone, update = map(list, zip(*norms))
+    both = network([a + b for a, b in norms])
+    for phi, other in ((phi_update, backbone), (phi_backbone, update)):
+        half = phi(backbone, update, input_norm=c, activations=slopes, offsets=shifts) / 2
+        close(half + network(other), both)
+
+
 @given(seed=seeds, depth=st.integers(1, 4), scale=st.sampled_from([0.1, 1.0, 3.0]))
 def test_two_networks_differ_by_at_most_half_of_phi(seed: int, depth: int, scale: float) -> None:
     rng = np.random.default_rng(seed)

@@ -8,8 +8,10 @@ import pytest
 from hypothesis import given
 
 from tests.checks import close
+from tests.tolerances import TABLE_DIGITS
 from theory.bounds import parameter_count as pc
 from theory.bounds.information import xu_raginsky
+from theory.bounds.noisy_sgd import pensia_information
 
 SQUARE = ((768, 768),) * 12
 UP, DOWN = ((3072, 768),) * 12, ((768, 3072),) * 12
@@ -97,6 +99,7 @@ def test_the_trained_head_decides_whether_the_largest_task_is_vacuous() -> None:
     shown(pc.adapter_bound("b-only", QUERY_VALUE, 8, 1, n), "0.589")
     shown(pc.adapter_bound("lora", QUERY_VALUE, 8, 1, n), "0.833")
     shown(pc.adapter_bound("b-only", QUERY_VALUE, 8, 2, n, head=head), "1.5975")
+    shown(pc.adapter_bound("b-only", QUERY_VALUE, 8, 2, n, head=1_051_650), "1.597")  # two labels
     shown(pc.adapter_bound("b-only", QUERY_VALUE, 1, 4, n), "0.417")
     shown(pc.adapter_bound("b-only", QUERY_VALUE, 1, 4, 104_743), "0.807")
 
@@ -173,11 +176,16 @@ def test_p22_pythagoras_ratios_and_the_rank_multiplier(
     assert (lora < full) == (r < pc.lora_beats_full_below(layers)) or abs(lora - full) <= 1e-12 * full
 
 
-@given(side=st.integers(4, 40), count=st.integers(1, 5), bits=st.integers(1, 32), samples=st.integers(1, 10**6))
+@given(
+    half=st.lists(st.tuples(st.integers(4, 40), st.integers(4, 40)), min_size=1, max_size=4),
+    bits=st.integers(1, 32),
+    samples=st.integers(1, 10**6),
+)
 def test_p22_one_factor_of_twice_the_rank_has_the_bound_of_two_factors(
-    side: int, count: int, bits: int, samples: int
+    half: list[tuple[int, int]], bits: int, samples: int
 ) -> None:
-    layers = ((side, side),) * count
+    """Wherever sum d_in = sum d_out: each layer beside its transpose, square ones among them."""
+    layers = (*half, *((d_in, d_out) for d_out, d_in in half))
     for adapter in ("b-only", "a-only"):
         close(pc.adapter_bound(adapter, layers, 4, bits, samples), pc.adapter_bound("lora", layers, 2, bits, samples))
 
@@ -193,6 +201,15 @@ def test_a_frozen_factor_may_have_more_rows_than_the_other_side() -> None:
     """A head of 10 outputs: B alone at rank 64 is a map of 64 kept inputs, 0.2432 at 16 bits and 60,000 samples."""
     assert f"{pc.adapter_bound('b-only', ((10, 512),), 64, 16, 60_000):.4f}" == "0.2432"
     assert f"{pc.adapter_bound('b-only', ((10, 512),), 64, 4, 60_000):.4f}" == "0.1216"
+
+
+def test_noise_and_bits_are_no_rungs_of_one_ladder() -> None:
+    """80 bits tell 55 nats, far less than a weakly noised run; with stronger noise and more bits it is the reverse."""
+    weak, strong = (pensia_information(80, [0.01] * 1000, [1.0] * 1000, [tau] * 1000) for tau in (0.005, 0.5))
+    few, many = (pc.total_bits(80, q) * log(2) for q in (1, 16))
+    close(few, 55.45, TABLE_DIGITS / few)
+    assert xu_raginsky(few, 60_000) < xu_raginsky(weak, 60_000)
+    assert xu_raginsky(strong, 60_000) < xu_raginsky(many, 60_000)
 
 
 @given(bits=st.integers(1, 16), parameters=st.integers(1, 50), samples=st.integers(1, 1000))

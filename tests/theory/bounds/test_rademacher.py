@@ -10,6 +10,7 @@ from hypothesis import given
 
 from tests.checks import EXACT, close
 from tests.strategies import orthonormal_columns, seeds
+from tests.tolerances import MONTE_CARLO
 from theory.bounds import rademacher as rad
 
 SIZES = st.sampled_from([(1, 3, 2), (4, 5, 1), (6, 4, 3), (7, 3, 3)])
@@ -72,6 +73,43 @@ def test_mean_over_frozen_factors_whose_projectors_average_to_the_identity(
     close(rad.b_only_rademacher_mean(inputs, d, 1.5), rad.b_only_rademacher(inputs, 1.5))
 
 
+@given(seed=seeds, sizes=SIZES)
+def test_mean_of_a_only_over_frozen_columns_whose_projectors_average_to_the_identity(
+    seed: int, sizes: tuple[int, int, int]
+) -> None:
+    rng, (n, d_out, r) = np.random.default_rng(seed), sizes
+    inputs, readout, basis = (
+        rng.standard_normal((n, 3)),
+        rng.standard_normal(d_out),
+        orthonormal_columns(rng, d_out, d_out),
+    )
+    values = [rad.a_only_rademacher(inputs, np.roll(basis, k, axis=1)[:, :r], readout, 1.5) for k in range(d_out)]
+    mean = rad.a_only_rademacher_mean(inputs, r, readout, 1.5)
+    close(np.mean(np.square(values)), mean**2)
+    assert np.mean(values) <= mean * (1 + EXACT)
+    close(rad.a_only_rademacher_mean(inputs, d_out, readout, 1.5), rad.a_only_rademacher(inputs, basis, readout, 1.5))
+
+
+def test_the_bound_fluctuates_over_frozen_factors_as_one_over_the_root_of_the_rank() -> None:
+    """1000 frozen factors, variances k^-1: the relative spread halves with four times the rank, the absolute does not.
+
+    Where all directions have the same variance, the bound is the same for every frozen factor.
+    """
+    rng, d, draws = np.random.default_rng(0), 256, 1000
+    inputs = np.diag(np.arange(1.0, d + 1) ** -0.5)
+    spreads = []
+    for rank in (1, 4, 16):
+        frozen = np.linalg.qr(rng.standard_normal((draws, d, rank)))[0]
+        values = np.array([rad.b_only_rademacher(inputs @ q, 1.0) for q in frozen])
+        spreads.append((values.std() / values.mean(), values.std()))
+        flat = [rad.b_only_rademacher(q, 1.0) for q in frozen[:10]]
+        close(flat, np.full(10, np.sqrt(rank) / d))
+    relative, absolute = np.array(spreads).T
+    error = MONTE_CARLO / np.sqrt(2 * draws)  # relative, of a standard deviation of nearly Gaussian draws
+    assert np.all(np.abs(relative[:-1] / relative[1:] / 2.0 - 1.0) <= 2.0 * error)
+    assert np.all(np.abs(absolute[:-1] / absolute[1:] - 1.0) <= 2.0 * error)
+
+
 @given(rank=st.integers(1, 30), extra=st.integers(0, 30))
 def test_spread_is_that_of_the_beta_law(rank: int, extra: int) -> None:
     d = rank + extra
@@ -103,6 +141,7 @@ def test_certificate_is_the_mean_bound_plus_the_confidence_term(n: int, delta: f
         (lambda: rad.b_only_rademacher(np.zeros((0, 2)), 1.0), "0 samples"),
         (lambda: rad.b_only_rademacher(np.zeros((3, 2)), -1.0), "norm -1.0"),
         (lambda: rad.b_only_rademacher_mean(np.zeros((3, 2)), 3, 1.0), "rank 3: expected 1 to 2"),
+        (lambda: rad.a_only_rademacher_mean(np.zeros((3, 2)), 5, np.ones(4), 1.0), "rank 5: expected 1 to 4"),
         (lambda: rad.projection_spread(0, 5), "rank 0"),
         (lambda: rad.vector_output_factor(0), "0 outputs"),
     ],
