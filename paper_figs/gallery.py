@@ -164,8 +164,9 @@ _SPECS = (
         "nothing, a floor that does not fall with n. Pooled over rows the bias is negligible; binary kl and square "
         "root use the same information. Grey: bound of a quantised adapter of one bit a parameter, for comparison of "
         "scale only, as these are not quantised. At equal rank the gap of A only is larger than that of B only here: "
-        "it has more parameters (512 inputs, 10 outputs). Open marks: the full head. All of these bound the mean over "
-        "samples, not one run.",
+        "it has more parameters (512 inputs, 10 outputs), and at low rank it depends on the frozen B that was drawn "
+        "(the table has the spread). Open marks: the full head. All of these bound the mean over samples, not one "
+        "run.",
         "bounds_ladder",
         draw_bounds_ladder,
         bounds_table,
@@ -178,7 +179,8 @@ _SPECS = (
         "variances σ_k = k^-b; the change Δ has squared length σ_k^a on direction k. Theory says that the sign changes "
         "where Θ_r, the deterministic equivalent at rank r, is 1 (solid). Its limit Θ for inputs of large effective "
         "rank (dashed) names the wrong factor in some cells (crosses). Below: every cell, measured against each "
-        "prediction, with the number of wrong signs among cells decided beyond Monte-Carlo error and a margin of 0.1.",
+        "prediction, with the number of wrong signs among cells decided beyond Monte-Carlo error and the computed "
+        "error of Θ_r.",
         "asymmetry_boundary",
         draw_asymmetry_boundary,
     ),

@@ -15,6 +15,7 @@ from sims.errors import BadInput
 from theory.bounds.discrete_information import channel_information, mutual_information
 
 _LARGEST = 1 << 21  # rows (supersample, mask); more would not fit beside the tables made of them
+_SUM = 1e-9  # of the sum of a law from 1: rounding of sums of up to _LARGEST numbers
 _DIGITS = 12  # two differences of losses that agree to so many digits are one value
 
 
@@ -32,20 +33,23 @@ class FiniteLearner:
     label_losses: Float[np.ndarray, "labels m"]
 
     def __post_init__(self) -> None:
-        """Raise BadInput for a channel of the wrong size, losses outside [0, 1], or too many rows to list."""
+        """Raise BadInput for what is no law or channel, losses outside [0, 1], or too many rows to list."""
         symbols = len(self.probabilities)
         if self.samples < 1 or len(self.channel) != symbols**self.samples:
             raise BadInput(
                 f"channel of {len(self.channel)} rows for {self.samples} samples of {symbols} symbols: expected "
                 "samples >= 1 and one row for every sample"
             )
-        if self.label_losses.min() < 0 or self.label_losses.max() > 1:
+        for name, law in (("probabilities", self.probabilities), ("rows of the channel", self.channel)):
+            if not ((law >= 0).all() and np.allclose(law.sum(axis=-1), 1.0, rtol=0, atol=_SUM)):
+                raise BadInput(f"{name} that are no laws: expected numbers >= 0 with sum 1")
+        if self.predictions.min() < 0 or self.predictions.max() >= len(self.label_losses):
+            raise BadInput(f"predictions outside 0..{len(self.label_losses) - 1}: expected rows of label_losses")
+        if not (self.label_losses.min() >= 0 and self.label_losses.max() <= 1):
             raise BadInput(
                 f"losses from {self.label_losses.min()} to {self.label_losses.max()}: expected [0, 1]; rescale them"
             )
-        rows = symbols ** (2 * self.samples) * 2**self.samples
-        if rows > _LARGEST:
-            raise BadInput(f"{rows} pairs of supersample and mask: expected at most {_LARGEST}; take fewer samples")
+        _check_rows(symbols, self.samples)
 
     @cached_property
     def losses(self) -> Float[np.ndarray, "w m"]:
@@ -176,6 +180,9 @@ def majority_learner(samples: int, probability: float) -> FiniteLearner:
     """Return W = majority of an odd number of bits of P(1) = ``probability``, 0-1 loss; raises BadInput otherwise."""
     if samples < 1 or samples % 2 == 0:
         raise BadInput(f"{samples} samples: a majority needs an odd number of them")
+    if not 0 <= probability <= 1:
+        raise BadInput(f"probability {probability}: expected a number in [0, 1]")
+    _check_rows(2, samples)
     votes = (2 * _tuples(2, samples).sum(axis=1) > samples).astype(np.int64)
     return FiniteLearner(
         samples,
@@ -200,6 +207,7 @@ def random_learner(
     The channel's rows are Dirichlet, from nearly deterministic to nearly uniform. ``interpolating``: predictions are
     all 0-1 vectors of the symbols, labels are right with loss 0, and only hypotheses without an error on S get mass.
     """
+    _check_rows(symbols, samples)
     p = rng.dirichlet(np.ones(symbols))
     listed = _tuples(symbols, samples)
     if interpolating:
@@ -214,6 +222,13 @@ def random_learner(
     predictions = rng.integers(0, 3, size=(hypotheses, symbols))
     losses = rng.random((3, symbols))
     return FiniteLearner(samples, p, channel, predictions, np.round(losses) if binary else losses)
+
+
+def _check_rows(symbols: int, samples: int) -> None:
+    """Raise BadInput for more rows than are listed; before the samples are, which alone could fill the memory."""
+    rows = symbols ** (2 * samples) * 2**samples
+    if rows > _LARGEST:
+        raise BadInput(f"{rows} pairs of supersample and mask: expected at most {_LARGEST}; take fewer samples")
 
 
 def _tuples(symbols: int, length: int) -> Int[np.ndarray, "tuples length"]:

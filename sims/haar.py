@@ -13,7 +13,7 @@ import numpy as np
 from jaxtyping import Float
 
 from sims.errors import BadInput
-from theory.whitened_form import numerical_rank, psd_root
+from theory.whitened_form import check_finite, check_sides, numerical_rank, psd_root
 
 ROWS = ("gaussian", "haar", "kaiming-uniform")
 INVARIANT_ROWS = ("gaussian", "haar")
@@ -31,7 +31,9 @@ class CapturedFits:
 
     @property
     def log_ratio(self) -> float:
-        """Log of the ratio of the means of II_A and II_B."""
+        """Log of the ratio of the means of II_A and II_B; raises BadInput where nothing is captured (T = 0)."""
+        if not (self.b_only.mean() > 0 and self.a_only.mean() > 0):
+            raise BadInput("nothing is captured: the ratio needs a change that the inputs show (T > 0)")
         return float(np.log(self.b_only.mean() / self.a_only.mean()))
 
     @property
@@ -85,9 +87,10 @@ def captured_b_only(
     """Return II_A for every given frozen A, orthonormal or not; pseudo-inverse where Q Sigma Q^T is singular.
 
     Raises:
-        ValueError: a covariance that is not symmetric positive semidefinite.
+        ValueError: a covariance that is not symmetric positive semidefinite, or entries that are not finite.
     """
-    root = psd_root(sigma)
+    check_finite("frozen A", q)
+    root = _root(delta, sigma)
     return _captured(q @ root, delta @ root)
 
 
@@ -97,7 +100,8 @@ def captured_a_only(
     u: Float[np.ndarray, "draws d_out r"],
 ) -> Float[np.ndarray, " draws"]:
     """Return II_B for every given frozen B (columns need not be orthonormal); raises as captured_b_only."""
-    return _captured(np.swapaxes(u, 1, 2), (delta @ psd_root(sigma)).T)
+    check_finite("frozen B", u)
+    return _captured(np.swapaxes(u, 1, 2), (delta @ _root(delta, sigma)).T)
 
 
 def captured_fits(
@@ -116,14 +120,13 @@ def captured_fits(
 
     Raises:
         BadInput: an unknown law, no draws, rank outside 1..min(d_out, d_in), or a seed below 0.
-        ValueError: a covariance that is not symmetric positive semidefinite.
+        ValueError: a covariance that is not symmetric positive semidefinite, or a change that is not finite.
     """
-    if seed < 0:
-        raise BadInput(f"seed {seed}: expected a number >= 0")
+    _check_seed(seed)
     d_out, d_in = delta.shape
     if not 1 <= rank <= min(d_out, d_in):
         raise BadInput(f"rank {rank}: expected 1 to {min(d_out, d_in)} for a {d_out}x{d_in} map")
-    root = psd_root(sigma)
+    root = _root(delta, sigma)
     m = delta @ root
     rng_a, rng_b = (np.random.default_rng([seed, side]) for side in (0, 1))
     if rows not in INVARIANT_ROWS:
@@ -157,13 +160,27 @@ def spectral_captured_fits(
     Raises:
         BadInput: as captured_fits; negative numbers, or weights where the variance is zero.
     """
-    if min(spectrum.min(), weights.min(), output_spectrum.min()) < 0 or np.any(weights[spectrum == 0] > 0):
-        raise BadInput("spectra and weights must be >= 0, and a weight 0 where the variance is 0")
+    _check_seed(seed)
+    every = np.concatenate([spectrum, weights, output_spectrum])
+    if not (np.isfinite(every).all() and every.min() >= 0) or np.any(weights[spectrum == 0] > 0):
+        raise BadInput("spectra and weights must be finite and >= 0, and a weight 0 where the variance is 0")
     rng_a, rng_b = (np.random.default_rng([seed, side]) for side in (0, 1))
     scale, target, singular = np.sqrt(spectrum), np.sqrt(weights), np.sqrt(output_spectrum)
     b_only = [_captured(q * scale, target) for q in _chunks(rng_a, draws, rank, spectrum.size, "gaussian")]
     a_only = [_captured(u, singular) for u in _chunks(rng_b, draws, rank, output_spectrum.size, "gaussian")]
     return CapturedFits(np.concatenate(b_only), np.concatenate(a_only))
+
+
+def _root(delta: np.ndarray, sigma: np.ndarray) -> np.ndarray:
+    """Return the root of the covariance of a change that is finite and fits it."""
+    check_finite("the change", delta)
+    check_sides(delta, sigma)
+    return psd_root(sigma)
+
+
+def _check_seed(seed: int) -> None:
+    if seed < 0:
+        raise BadInput(f"seed {seed}: expected a number >= 0")
 
 
 def _chunks(rng: np.random.Generator, draws: int, rank: int, dim: int, rows: str) -> Iterator[np.ndarray]:

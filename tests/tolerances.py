@@ -112,9 +112,5 @@ ROOT_OF_INFORMATION = 1e-7
 # Relative: the chi-squared limit of the plug-in information against its exact mean, in populated 2 x 2 tables.
 NULL_MEAN = 0.25
 
-# Absolute, in the log: deterministic equivalent of a mean captured part against its exact value, at ranks from 4 on and
-# variances that decay like a power, k^-2 at most (where it reaches 0.09; at rank 1 it would be 0.19, whatever d).
-DETERMINISTIC_EQUIVALENT = 0.1
-
 # p-value of a Kolmogorov-Smirnov test below which a law is refused: one seed in a hundred thousand by chance.
 KOLMOGOROV_SMIRNOV = 1e-5

@@ -11,14 +11,14 @@ eigenvalues p_i with sum min(r, rank Sigma), so
 The p_i have no closed form beyond special cases; their deterministic equivalent is sigma_i / (sigma_i + lambda).
 """
 
-from math import log, sqrt
+from math import inf, log, sqrt
 from typing import NamedTuple
 
 import numpy as np
 from jaxtyping import Float
 from scipy.optimize import brentq
 
-from theory.whitened_form import psd_root
+from theory.whitened_form import psd_root, whiten
 
 
 class BetaLaw(NamedTuple):
@@ -55,9 +55,9 @@ def variance_weights(
     directions have equal p_i. Kind: exact.
 
     Raises:
-        ValueError: a covariance that is not symmetric positive semidefinite.
+        ValueError: a covariance that is not symmetric positive semidefinite, or a change that is not finite.
     """
-    psd_root(sigma)  # refuses what is no covariance
+    whiten(delta, sigma)  # refuses what is no covariance, or no change
     values, vectors = np.linalg.eigh(0.5 * (sigma + sigma.T))
     # a zero variance that rounding made positive would count as a direction to capture
     rounding = 16.0 * values.size * np.finfo(np.float64).eps * float(values[-1])
@@ -95,8 +95,8 @@ def two_dimensional_share(first: float, second: float) -> float:
     Raises:
         ValueError: a negative variance, or both zero.
     """
-    if min(first, second) < 0 or max(first, second) <= 0:
-        raise ValueError(f"variances {first}, {second}: expected >= 0 and not both 0")
+    if not (0 <= first < inf and 0 <= second < inf and first + second > 0):
+        raise ValueError(f"variances {first}, {second}: expected finite numbers >= 0 and not both 0")
     return sqrt(first) / (sqrt(first) + sqrt(second))
 
 
@@ -134,6 +134,25 @@ def captured_shares(spectrum: Float[np.ndarray, " d"], rank: int) -> Float[np.nd
     return shares
 
 
+def captured_share_errors(spectrum: Float[np.ndarray, " d"], rank: int) -> Float[np.ndarray, " d"]:
+    """Return the leading term of p_i - phat_i: -(w_i/V)(phat_i - pbar), w_i = phat_i (1 - phat_i), V = sum_i w_i.
+
+    pbar = sum_i w_i phat_i / V. With C = Q Sigma Q^T without its i-th column, p_i = E f(q_i^T C^-1 q_i) for the concave
+    f(x) = sigma_i x/(1 + sigma_i x). The quadratic form has variance 2 tr C^-2, which costs 2 phat_i w_i/V; leaving the
+    column out lowers lambda, which gives half of it back; a shift of lambda makes the sum of the errors 0. What is left
+    is of order V^-2. So large shares are overestimated and small ones underestimated, and the equivalent is trustworthy
+    where V is large: below a cliff at ``rank``, or at rank 1 and a steep spectrum, the term is large itself. shares +
+    errors lie in [0, 1]; 0 for equal variances, and for at most ``rank`` positive ones. Kind: asymptotic. Source: this
+    project (delta method; tr C^-2 from the derivative of the equation of captured_shares). Raises as captured_shares.
+    """
+    shares = captured_shares(spectrum, rank)
+    spread = shares * (1.0 - shares)
+    total = float(spread.sum())
+    if total == 0:
+        return np.zeros(spectrum.size)
+    return np.asarray(spread / total * (spread @ shares / total - shares))
+
+
 def mean_captured_b_only(
     delta: Float[np.ndarray, "d_out d_in"], sigma: Float[np.ndarray, "d_in d_in"], rank: int
 ) -> float:
@@ -154,6 +173,7 @@ def mean_captured_b_only_limit(
     ValueError for Sigma = 0.
     """
     spectrum, weights = variance_weights(delta, sigma)
+    _check_rank(rank, spectrum.size, "d_in")
     if spectrum.sum() == 0:
         raise ValueError("Tr Sigma = 0: expected inputs with some variance")
     return float(rank * (spectrum @ weights) / spectrum.sum())
@@ -184,9 +204,10 @@ def theta(delta: Float[np.ndarray, "d_out d_in"], sigma: Float[np.ndarray, "d_in
 def theta_r(delta: Float[np.ndarray, "d_out d_in"], sigma: Float[np.ndarray, "d_in d_in"], r: int) -> float:
     """Return Theta_r = d_out sum_i phat_i m_i / (r T), the deterministic equivalent of E II_A / E II_B at rank r.
 
-    B-only fits better on average iff it exceeds 1, up to the error of captured_shares. For variances k^-b, b <= 2, the
-    log is right to 0.1 from r = 4 on (0.2 at r = 1, for b > 1 whatever d); for a change on the bulk below a cliff at r
-    it is wrong by up to log(pi/2). Kind: asymptotic (exact where captured_shares is). Source: this project.
+    B-only fits better on average iff it exceeds 1, up to the error of captured_shares, whose leading term is
+    spectral_theta_r_error: for variances k^-b, b <= 2, about 0.1 in the log at r = 4 and 0.3 at r = 1 (there it is 0.2
+    in truth, for b > 1 whatever d); for a change on the bulk below a cliff at r the truth is up to log(pi/2) higher.
+    Kind: asymptotic (exact where captured_shares is). Source: this project.
 
     Raises:
         ValueError: r outside 1..min(d_out, d_in), T = 0, or as variance_weights.
@@ -206,8 +227,21 @@ def spectral_theta_r(
         ValueError: as theta_r.
     """
     _check_rank(r, d_out, "d_out")
-    _check_total(float(weights.sum()))
+    _check_weights(spectrum, weights)
     return float(d_out * (captured_shares(spectrum, r) @ weights) / (r * weights.sum()))
+
+
+def spectral_theta_r_error(spectrum: Float[np.ndarray, " d_in"], weights: Float[np.ndarray, " d_in"], r: int) -> float:
+    """Return the leading term of ln(E II_A / E II_B) - ln Theta_r: ln(1 + sum_i error_i m_i / sum_i phat_i m_i).
+
+    From sigma_i and m_i; the errors are those of captured_share_errors. The side of 1 on which Theta_r lies can be
+    trusted where |ln Theta_r| exceeds the modulus of this number. Kind: asymptotic. Source: this project.
+
+    Raises:
+        ValueError: as theta_r.
+    """
+    _check_weights(spectrum, weights)
+    return float(np.log1p(captured_share_errors(spectrum, r) @ weights / (captured_shares(spectrum, r) @ weights)))
 
 
 def captured_fraction_law(d: int, rank: int) -> BetaLaw:
@@ -237,10 +271,10 @@ def variance_captured_a_only(
     """
     d = delta.shape[0]
     _check_rank(rank, d, "d_out")
+    m = whiten(delta, sigma)
+    k = m @ m.T
     if d == 1:
         return 0.0
-    m = delta @ psd_root(sigma)
-    k = m @ m.T
     spread = max(0.0, float(np.sum(k * k)) - float(np.trace(k)) ** 2 / d)
     return 2.0 * rank * (d - rank) / (d * (d - 1.0) * (d + 2.0)) * spread
 
@@ -261,9 +295,11 @@ def participation_ratio(k: Float[np.ndarray, "d d"]) -> float:
     """Return (Tr K)^2 / ||K||_F^2, between 1 and the rank, of a positive semidefinite K. Kind: exact.
 
     Raises:
-        ValueError: K = 0.
+        ValueError: K = 0, or entries that are not finite.
     """
     square = float(np.sum(k * k))
+    if not np.isfinite(square):
+        raise ValueError("K holds entries that are not finite: expected real numbers")
     if square == 0:
         raise ValueError("K = 0 has no participation ratio: expected a matrix that is not zero")
     return float(np.trace(k)) ** 2 / square
@@ -278,9 +314,10 @@ def concentration(
     change of rank one and fixed r both stay at r. Kind: condition of an asymptotic statement. Source: this project.
 
     Raises:
-        ValueError: nothing to explain (T = 0), or as psd_root.
+        ValueError: nothing to explain (T = 0), rank outside 1..min(d_out, d_in), or as variance_weights.
     """
-    m = delta @ psd_root(sigma)
+    m = whiten(delta, sigma)
+    _check_rank(rank, min(delta.shape), "min(d_out, d_in)")
     _check_total(float(np.sum(m * m)))
     tilted = delta @ sigma
     # the two Gram matrices of a factor have the same trace and Frobenius norm: take the outer one of each
@@ -289,9 +326,15 @@ def concentration(
 
 def _captured_share(total: float, side: int, rank: int, name: str) -> float:
     _check_rank(rank, side, name)
-    if total < 0:
-        raise ValueError(f"T = {total}: expected a risk >= 0")
+    if not 0 <= total < inf:
+        raise ValueError(f"T = {total}: expected a finite risk >= 0")
     return rank / side * total
+
+
+def _check_weights(spectrum: np.ndarray, weights: np.ndarray) -> None:
+    if weights.shape != spectrum.shape or not (weights >= 0).all():
+        raise ValueError("weights m_i: expected one number >= 0 for every variance")
+    _check_total(float(weights.sum()))
 
 
 def _check_rank(rank: int, side: int, name: str) -> None:

@@ -10,6 +10,8 @@ also saves the memory of the inputs; a frozen B does not.)
 import numpy as np
 from jaxtyping import Float
 
+from theory.whitened_form import check_finite
+
 
 def gradient_b(
     gradient: Float[np.ndarray, "d_out d_in"], a: Float[np.ndarray, "r d_in"], scale: float = 1.0
@@ -29,12 +31,17 @@ def stationarity_b(gradient: Float[np.ndarray, "d_out d_in"], q: Float[np.ndarra
     """Return ||G Q^T||_F / (||G||_F ||Q||): 0 where B-only training may stop, 1 when Q sees all of the gradient.
 
     ||Q|| is the spectral norm; 0 for G = 0 (an exact fit). Without weight decay, full batch. Kind: exact.
+
+    Raises:
+        ValueError: a gradient or factor that is not finite (a diverged run is not stationary).
     """
+    _check(gradient, q)
     return _relative(gradient @ q.T, gradient, q)
 
 
 def stationarity_a(gradient: Float[np.ndarray, "d_out d_in"], u: Float[np.ndarray, "d_out r"]) -> float:
     """Return ||U^T G||_F / (||G||_F ||U||): 0 where A-only training may stop. See stationarity_b."""
+    _check(gradient, u)
     return _relative(u.T @ gradient, gradient, u)
 
 
@@ -48,7 +55,7 @@ def mean_squared_gradient_b(
     Kind: exact. Source: this project.
 
     Raises:
-        ValueError: rank outside 1..d_in.
+        ValueError: rank outside 1..d_in, or entries that are not finite.
     """
     return _mean_square(signal, x, rank, x.size, scale)
 
@@ -67,7 +74,14 @@ def mean_squared_gradient_a(
 def _mean_square(signal: np.ndarray, x: np.ndarray, rank: int, size: int, scale: float) -> float:
     if not 1 <= rank <= size:
         raise ValueError(f"rank {rank}: expected 1 to {size}, the side of the frozen factor")
+    check_finite("the signal", signal)
+    check_finite("the input", x)
     return scale**2 * rank / size * float(signal @ signal) * float(x @ x)
+
+
+def _check(gradient: np.ndarray, factor: np.ndarray) -> None:
+    check_finite("the gradient", gradient)
+    check_finite("the frozen factor", factor)
 
 
 def _relative(projected: np.ndarray, gradient: np.ndarray, factor: np.ndarray) -> float:

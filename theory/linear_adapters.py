@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Float
 
-from theory.whitened_form import inverse_root, numerical_rank, psd_root, whiten
+from theory.whitened_form import check_finite, check_sides, inverse_root, numerical_rank, psd_root, whiten
 
 
 @dataclass(frozen=True)
@@ -45,7 +45,11 @@ def excess_risk(
     """Return Tr[W (Delta - update) Sigma (Delta - update)^T], the risk above the noise; T for update = 0.
 
     Kind: exact. Source: arXiv 2402.16842, section 4.1 (Sigma and W symmetric positive semidefinite, not checked here).
+
+    Raises:
+        ValueError: shapes that do not fit.
     """
+    check_sides(delta, sigma, metric)
     error = delta - update
     left = error if metric is None else metric @ error
     return float(np.sum(left * (error @ sigma)))
@@ -84,11 +88,13 @@ def fit_b_only(
     Kind: exact. Source: arXiv 2402.16842, Lemma 4.1.
 
     Raises:
-        ValueError: a covariance or metric that is not symmetric positive semidefinite.
+        ValueError: a covariance or metric that is not symmetric positive semidefinite, entries that are not finite, or
+            shapes that do not fit.
     """
+    m = whiten(delta, sigma, metric)
+    _check_frozen("A", q, 1, delta.shape[1])
     root = psd_root(sigma)
     inverse, right = _pseudo_inverse(q @ root)
-    m = whiten(delta, sigma, metric)
     captured = m @ right
     rest = m - captured @ right.T
     b = delta @ root @ inverse
@@ -107,6 +113,9 @@ def fit_a_only(
     W = I; only the column space of U matters. Kind: exact. Source: arXiv 2402.16842, Lemma 4.2 (orthonormal U, W = I);
     the general case is this project's. Raises as fit_b_only.
     """
+    check_finite("the change", delta)
+    check_sides(delta, sigma, metric)
+    _check_frozen("B", u, 0, delta.shape[0])
     outputs = u if metric is None else psd_root(metric) @ u
     target = delta if metric is None else psd_root(metric) @ delta
     inverse, right = _pseudo_inverse(outputs.T)
@@ -142,6 +151,13 @@ def fit_both(
     squares = values**2
     singular = numerical_rank(values, max(m.shape)) < rank
     return LinearFit(b, a, float(squares[:rank].sum()), float(squares[rank:].sum()), singular)
+
+
+def _check_frozen(name: str, factor: np.ndarray, axis: int, side: int) -> None:
+    """Raise ValueError for a frozen factor that does not fit the map, or is not finite."""
+    if factor.shape[axis] != side or not factor.size:
+        raise ValueError(f"frozen {name} of shape {factor.shape}: expected rank >= 1 and {side} along axis {axis}")
+    check_finite(f"frozen {name}", factor)
 
 
 def _pseudo_inverse(x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -5,7 +5,15 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Float
 
-from theory.whitened_form import inverse_root, numerical_rank, psd_root, range_basis, whiten
+from theory.whitened_form import (
+    check_finite,
+    check_sides,
+    inverse_root,
+    numerical_rank,
+    psd_root,
+    range_basis,
+    whiten,
+)
 
 
 class LinearProblem(NamedTuple):
@@ -59,6 +67,8 @@ def selector_approximation(
     """
     if not 1 <= rank <= delta.shape[1]:
         raise ValueError(f"rank {rank}: expected 1 to d_in = {delta.shape[1]}")
+    check_finite("the change", delta)
+    check_sides(delta, sigma)
     root = psd_root(sigma)
     seen, hidden = root[:rank], root[rank:]
     basis = range_basis(seen.T)
@@ -81,6 +91,8 @@ def reparametrise(
     Raises:
         ValueError: Q U_X has not full column rank (rank Sigma > r, or Q misses a direction of the inputs).
     """
+    for name, x in (("B", b), ("A", a), ("frozen A", q)):
+        check_finite(name, x)
     basis = range_basis(psd_root(sigma))
     features = q @ basis
     rank = numerical_rank(np.linalg.svd(features, compute_uv=False), max(features.shape))

@@ -43,6 +43,8 @@ def matched_learning_rate(learning_rate: float, norm: float, optimiser: str) -> 
     """Return the learning rate at which a frozen factor of this norm trains as an orthonormal one at ``learning_rate``.
 
     Raises:
-        ValueError: as `step_gain`.
+        ValueError: a learning rate that is not positive and finite, or as `step_gain`.
     """
+    if not 0 < learning_rate < float("inf"):
+        raise ValueError(f"learning rate {learning_rate}: expected a positive finite number")
     return learning_rate / step_gain(norm, optimiser)

@@ -36,10 +36,15 @@ def whiten(
     sigma: Float[np.ndarray, "d_in d_in"],
     metric: Float[np.ndarray, "d_out d_out"] | None = None,
 ) -> Float[np.ndarray, "d_out d_in"]:
-    """Return M = W^(1/2) Delta Sigma^(1/2); the metric W is the identity if not given. Raises as psd_root.
+    """Return M = W^(1/2) Delta Sigma^(1/2); the metric W is the identity if not given.
 
     Kind: exact. Source: this project (reduced-rank regression in whitened coordinates).
+
+    Raises:
+        ValueError: entries that are not finite, or shapes that do not fit; as psd_root.
     """
+    check_finite("the change", delta)
+    check_sides(delta, sigma, metric)
     m = delta @ psd_root(sigma)
     return m if metric is None else psd_root(metric) @ m
 
@@ -77,6 +82,24 @@ def numerical_rank(values: Float[np.ndarray, " k"], size: int) -> int:
     if not values.size:
         return 0
     return int(np.count_nonzero(values > _ULPS * size * np.finfo(np.float64).eps * values[0]))
+
+
+def check_finite(what: str, x: Float[np.ndarray, "..."]) -> None:
+    """Raise ValueError if an entry is not finite: a NaN would otherwise pass for a risk, or for no gradient at all."""
+    if not np.isfinite(x).all():
+        raise ValueError(f"{what} holds entries that are not finite: expected real numbers")
+
+
+def check_sides(
+    delta: Float[np.ndarray, "d_out d_in"],
+    sigma: Float[np.ndarray, "..."],
+    metric: Float[np.ndarray, "..."] | None = None,
+) -> None:
+    """Raise ValueError unless the covariance is d_in x d_in and the metric d_out x d_out."""
+    d_out, d_in = delta.shape
+    for name, found, side in (("covariance", sigma, d_in), ("metric", metric, d_out)):
+        if found is not None and found.shape != (side, side):
+            raise ValueError(f"{name} of shape {found.shape} for a {d_out}x{d_in} map: expected ({side}, {side})")
 
 
 def _spectrum(a: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

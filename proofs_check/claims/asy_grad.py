@@ -3,7 +3,7 @@
 import numpy as np
 
 from proofs_check.evidence import Evidence, Level, Measurement
-from proofs_check.instances import by_level
+from proofs_check.instances import by_level, vectors
 from proofs_check.linear_instances import EXACT, haar_rows, mean_equals
 from proofs_check.network_gradients import AdaptedNetwork, adapted_network
 from proofs_check.registry import claim
@@ -87,7 +87,7 @@ def _norms(network: AdaptedNetwork, rng: np.random.Generator, draws: int, q: np.
 
 def _control(level: Level, seed: int, data: str) -> Evidence:
     """A frozen A that depends on the inputs: their top right singular vectors."""
-    network = adapted_network(data, seed)
+    network = adapted_network(vectors(data), seed)
     top = np.linalg.svd(network.inputs, full_matrices=False)[2][:_RANK]
     rows = _norms(network, np.random.default_rng(seed), 50, np.broadcast_to(top, (50, *top.shape)))
     return Evidence(tuple(rows), 1, seeds=(seed,))
@@ -114,7 +114,7 @@ def check(level: Level, seed: int, data: str) -> Evidence:
     count = by_level(level, 1, 3, 10)
     rows = []
     for s in range(seed, seed + count):
-        network, rng = adapted_network(data, s), np.random.default_rng([s, 3])
+        network, rng = adapted_network(vectors(data), s), np.random.default_rng([s, 3])
         rows += _identities(network, rng, 4) + _stationarity(network, rng)
         rows += _norms(network, rng, by_level(level, 200, 2000, 10_000), None)
     return Evidence(tuple(rows), count, seeds=tuple(range(seed, seed + count)))

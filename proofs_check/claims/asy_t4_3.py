@@ -56,6 +56,11 @@ def probability_b_only_fits(d: int, s1: float, s2: float) -> float:
     return float(quad(integrand, low, high, limit=200)[0])
 
 
+def half_variance(d: int) -> Fraction:
+    """Return the variance of the squared length of a uniform unit vector on half of its d coordinates: 1/(2d + 4)."""
+    return Fraction(1, 2 * d + 4)
+
+
 def largest_probability(d: int, *, aligned: bool) -> Fraction:
     """Return an upper bound of P(II_A >= II_B) in rational arithmetic, in the setting of probability_b_only_fits.
 
@@ -65,7 +70,7 @@ def largest_probability(d: int, *, aligned: bool) -> Fraction:
     where g(t) < 1/2 < t, and the best t of a grid is taken. Where no t will do, the bound is 1.
     """
     s, o = (4, 1) if aligned else (1, 4)
-    variance, best = Fraction(1, 2 * d + 4), Fraction(1)
+    variance, best = half_variance(d), Fraction(1)
     for t in (Fraction(i, 100) for i in range(51, 100)):
         above, below = t - Fraction(1, 2), Fraction(1, 2) - s * t / (o * (1 - t) + s * t)
         if below > 0:

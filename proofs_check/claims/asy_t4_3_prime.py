@@ -10,10 +10,13 @@ from proofs_check.registry import claim
 from sims.haar import captured_fits, frozen_rows
 from theory.linear_adapters import excess_risk
 
+_SEPARATED = 1e-9  # an inequality is strict, not equality with rounding, from here on
+
 
 def _draw_by_draw(level: Level, seed: int, *, aligned: bool) -> list[Measurement]:
     """Return II_A/T over (r/d), averaged over the orders of the columns of one Haar Q: the theorem holds for each."""
     rows = []
+    strict, reverse = "II_A/T over r/d less 1, neither σ nor m constant", "II_A/T over r/d, opposite order of m"
     for trial in range(by_level(level, 12, 60, 400)):
         rng = np.random.default_rng([seed, trial])
         d = 2 + trial % 4
@@ -30,6 +33,13 @@ def _draw_by_draw(level: Level, seed: int, *, aligned: bool) -> list[Measurement
             Measurement("II_A/T over r/d, averaged over orders of columns", x, 1.0, ">=", EXACT, name)
             for x in (p @ m) * d / (r * m.sum())
         ]
+        if not aligned:
+            continue
+        # both differ between the first and the last direction, by the draw: the inequality is strict for every Q
+        rows += [Measurement(strict, x - 1, _SEPARATED, ">=", 0, name) for x in (p @ m) * d / (r * m.sum())]
+        rows.append(Measurement("II_A/T over r/d, all m_i equal", p[0].sum() / r, 1.0, "==", EXACT, name))
+        if values[-1] > 0:  # else m ends in 0 and cannot rise
+            rows += [Measurement(reverse, x, 1.0, "<=", EXACT, name) for x in (p @ m[::-1]) * d / (r * m.sum())]
     return rows
 
 
@@ -38,7 +48,7 @@ def _simulated(level: Level, seed: int) -> list[Measurement]:
     rows = []
     draws = by_level(level, 400, 4000, 40_000)
     for trial, (law, d_out, d_in, r) in enumerate(
-        (("flat", 24, 24, 3), ("-1", 32, 24, 3), ("-2", 24, 24, 8), ("0", 24, 24, 2))
+        (("flat", 24, 24, 3), ("-1", 32, 24, 3), ("-2", 24, 24, 8), ("0", 24, 24, 2), ("0", 32, 24, 2))
     ):
         rng = np.random.default_rng([seed, trial, 1])
         sigma = covariance(rng, spectrum(law, d_in))
@@ -54,9 +64,25 @@ def _simulated(level: Level, seed: int) -> list[Measurement]:
                     "(II_A − II_B)/T over r/d_in", (fits.b_only - fits.a_only) / total * d_in / r, 0.0, shown
                 ),
             ]
-            if law == "0":  # isotropic: equality
-                rows.append(mean_equals("II_A/T over r/d_in, Σ = I", fits.b_only / total * d_in / r, 1.0, shown))
-    return rows
+            if law == "0":  # isotropic: equality, and of the risks only for a square map
+                difference = (fits.b_only - fits.a_only) / total * d_in / r
+                rows += [
+                    mean_equals("II_A/T over r/d_in, Σ = I, over Haar Q", fits.b_only / total * d_in / r, 1.0, shown),
+                    mean_equals("(II_A − II_B)/T over r/d_in, Σ = I", difference, 1.0 - d_in / d_out, shown),
+                ]
+    return rows + _random_changes(level, seed)
+
+
+def _random_changes(level: Level, seed: int) -> list[Measurement]:
+    """Return the mean over changes with iid zero-mean entries, one Haar Q each: Rademacher signs, so not Gaussian."""
+    d, r, draws = 12, 3, by_level(level, 400, 4000, 40_000)
+    rng = np.random.default_rng([seed, 2])
+    values = spectrum("-1", d)
+    delta = rng.choice([-1.0, 1.0], (draws, d, d))
+    right = np.linalg.svd(frozen_rows(rng, draws, r, d, "haar") * np.sqrt(values), full_matrices=False)[2]
+    captured = ((delta * np.sqrt(values)) @ right.swapaxes(1, 2)) ** 2
+    over = captured.sum(axis=(1, 2)) / (d * values.sum()) * d / r  # E T = d Tr Σ
+    return [mean_at_least("II_A/E T over r/d, Δ iid signs", over, 1.0, f"{d}x{d}, r = {r}, spectrum k^-1")]
 
 
 def _control(level: Level, seed: int, data: str) -> Evidence:

@@ -7,7 +7,15 @@ from proofs_check.instances import by_level
 from proofs_check.linear_instances import STANDARD_ERRORS, covariance, spectrum
 from proofs_check.registry import claim
 from sims.haar import captured_fits, spectral_captured_fits
-from theory.captured_fit import captured_shares, effective_rank, spectral_theta_r, theta, theta_r
+from theory.captured_fit import (
+    captured_shares,
+    effective_rank,
+    spectral_theta_r,
+    spectral_theta_r_error,
+    theta,
+    theta_r,
+    variance_weights,
+)
 
 # Effective rank over r from which Theta is used; its relative error is then of the order of the inverse.
 _RATIO = 10.0
@@ -28,10 +36,10 @@ def _agrees(name: str, log_ratio: float, error: float, predicted: float, order: 
     return Measurement(name, log_ratio, float(np.log(predicted)), "==", tolerance, instance)
 
 
-def _equivalent_error(values: np.ndarray, r: int) -> float:
-    """Return 1/sum phat (1 - phat), the order of the relative error of the deterministic equivalent."""
+def _next_order(values: np.ndarray, r: int) -> float:
+    """Return V^-2, V = sum phat (1 - phat): the order of what the leading error of Theta_r leaves out."""
     shares = captured_shares(values, r)
-    return 1.0 / float(shares @ (1.0 - shares))
+    return float(shares @ (1.0 - shares)) ** -2
 
 
 def _wide(level: Level, seed: int) -> list[Measurement]:
@@ -47,30 +55,36 @@ def _wide(level: Level, seed: int) -> list[Measurement]:
         wide = effective_rank(sigma) / r
         fits = captured_fits(delta, sigma, r, by_level(level, 150, 1500, 15_000), seed=seed + trial)
         name = f"{d_out}x{d_in}, r = {r}, spectrum {law}, Δ ∝ σ^{exponent:g}, effective rank {wide:.0f} r"
-        found, limit, finite = (fits.log_ratio, fits.log_ratio_error), theta(delta, sigma), theta_r(delta, sigma, r)
+        found, limit = (fits.log_ratio, fits.log_ratio_error), theta(delta, sigma)
+        variances, weights = variance_weights(delta, sigma)
+        finite = theta_r(delta, sigma, r) * float(np.exp(spectral_theta_r_error(variances, weights, r)))
         rows += [
             Measurement("effective rank of Σ over r", wide, _RATIO, ">=", 0.0, name),
             _agrees("log E II_A/E II_B against log Θ", *found, limit, 1.0 / wide, name),
-            _agrees("log E II_A/E II_B against log Θ_r", *found, finite, _equivalent_error(values, r), name),
+            _agrees("log E II_A/E II_B against log Θ_r + δ", *found, finite, _next_order(variances, r), name),
         ]
     return rows
 
 
 def _spiky(level: Level, seed: int, *, limit: bool) -> list[Measurement]:
-    """Return the same for spectra k^-1 and k^-2, where the effective rank is small; by Theta if ``limit``."""
+    """Return the same for spectra k^-1 and k^-2, where the effective rank is small; by Theta if ``limit``.
+
+    The side of 1 is checked where |log Theta_r| exceeds the leading term of its error.
+    """
     rows = []
     for trial, (law, d, r, last) in enumerate(_SPIKY):
         values = spectrum(law, d)
         m = np.where((np.arange(d) >= last - 8) & (np.arange(d) < last), values, 0.0)
         fits = spectral_captured_fits(values, m, m, r, by_level(level, 40, 400, 4000), seed=seed + trial)
         finite, asymptotic = spectral_theta_r(values, m, d, r), d * float(values @ m) / float(values.sum() * m.sum())
-        predicted = asymptotic if limit else finite
+        leading = spectral_theta_r_error(values, m, r)
+        corrected = finite * float(np.exp(leading))
         name = f"d = {d}, r = {r}, spectrum k^{law}, Δ on directions {last - 7} to {last}"
-        order = _equivalent_error(values, r)
-        shown = f"log E II_A/E II_B against log {'Θ' if limit else 'Θ_r'}, spiky"
-        rows.append(_agrees(shown, fits.log_ratio, fits.log_ratio_error, predicted, order, name))
-        if abs(np.log(finite)) > order:  # else the side is within the error of the equivalent
-            side = float(np.sign(np.log(predicted))) * fits.log_ratio
+        shown = f"log E II_A/E II_B against log {'Θ' if limit else 'Θ_r + δ'}, spiky"
+        predicted = asymptotic if limit else corrected
+        rows.append(_agrees(shown, fits.log_ratio, fits.log_ratio_error, predicted, _next_order(values, r), name))
+        if abs(np.log(finite)) > abs(leading):
+            side = float(np.sign(np.log(asymptotic if limit else finite))) * fits.log_ratio
             rows.append(Measurement("log E II_A/E II_B, on the predicted side of 0", side, 0.0, ">=", 0.0, name))
     return rows
 
@@ -85,9 +99,10 @@ def _control(level: Level, seed: int, data: str) -> Evidence:
     id="ASY-THETA",
     paper="asymmetry",
     statement="E II_A/E II_B → Θ = (d_out/d_in)·d_in Tr[ΔΣ²Δᵀ]/(Tr Σ·Tr[ΔΣΔᵀ]) when Tr Σ/‖Σ‖ ≫ r. At any spectrum it "
-    "is Θ_r = d_out Σ p̂_i m_i/(rT), p̂_i = σ_i/(σ_i+λ), Σp̂_i = r, up to a relative error of the order of "
-    "1/Σp̂_i(1−p̂_i). So B-only fits better on average iff Θ_r > 1, up to that error. (The random ratio concentrates "
-    "only if r(Tr K)²/‖K‖_F² → ∞ for both K = MMᵀ and K = ΣΔᵀΔΣ.)",
+    "is Θ_r = d_out Σ p̂_i m_i/(rT), p̂_i = σ_i/(σ_i+λ), Σp̂_i = r, up to an error in the log of leading term δ = "
+    "ln(1 − Σ w_i(p̂_i−p̄)m_i/(VΣp̂_i m_i)), w_i = p̂_i(1−p̂_i), V = Σw_i, p̄ = Σw_i p̂_i/V, and of order V⁻² beyond. So "
+    "B-only fits better on average iff Θ_r > 1, up to that error. (The random ratio concentrates only if "
+    "r(Tr K)²/‖K‖_F² → ∞ for both K = MMᵀ and K = ΣΔᵀΔΣ.)",
     source="this project (criterion behind arXiv 2402.16842, Theorem 4.3; deterministic equivalents)",
     kind="asymptotic",
     assumptions=(

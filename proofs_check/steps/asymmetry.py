@@ -6,7 +6,7 @@ from itertools import product
 import numpy as np
 
 from proofs_check.evidence import Evidence, Level, Measurement
-from proofs_check.exchange import leverages, permuted_leverages, swap
+from proofs_check.exchange import Swap, leverages, permuted_leverages, swap
 from proofs_check.instances import by_level
 from proofs_check.linear_instances import haar_rows
 from proofs_check.registry import proof_step
@@ -101,11 +101,16 @@ def two_columns(level: Level, seed: int, data: str) -> Evidence:
     return evidence(rows, len(found), seed)
 
 
+def _zero_by_accident(found: Swap, a: Fraction, b: Fraction, entries: list[Fraction]) -> float:
+    """Return 1 if the inequality of the exchange is an equality although a > b and one of the columns is not zero."""
+    return float(found.numerator == 0 and a > b and any(entries))
+
+
 @proof_step(
     claim="ASY-T4.3'",
     id="T3",
     statement="The difference plus the one with u, v exchanged is [K(a−b)(U+V) + 2(a²−b²)UV]/(D₁D₂) ≥ 0; Q's columns "
-    "are exchangeable, so p_i ≥ p_j.",
+    "are exchangeable, so p_i ≥ p_j. It is > 0 unless a = b or u = v = 0: p_i > p_j where σ_i > σ_j.",
 )
 def exchanged(level: Level, seed: int, data: str) -> Evidence:
     """The identity in rational arithmetic (r = 2), and averages over all orders of the columns of one Q."""
@@ -122,6 +127,7 @@ def exchanged(level: Level, seed: int, data: str) -> Evidence:
             Measurement("ℓ_i − ℓ_j less the formula, rational", float(found.before - found.predicted_before), 0, "=="),
             Measurement("sum times D₁D₂ less the numerator, rational", float(excess), 0, "=="),
             Measurement("numerator", float(found.numerator), 0, ">="),
+            Measurement("numerator is 0 without a = b or u = v = 0", _zero_by_accident(found, a, b, x), 0, "=="),
             Measurement("K − 1, rational", float(found.k - 1), 0, ">="),
         ]
     spectra = _spectra(level, seed, largest=5)
@@ -155,5 +161,7 @@ def chebyshev(level: Level, seed: int, data: str) -> Evidence:
             zero("Σp_i − r", p.sum() - r),
             zero("identity", left - right, m.sum()),
             Measurement("Σ_ij (p_i − p_j)(m_i − m_j)", right, 0, ">=", ROUNDING * float(m.sum())),
+            # σ is not constant here (also with its ties), nor is m
+            Measurement("Σ_ij (p_i − p_j)(m_i − m_j), strict", right, ROUNDING * float(m.sum()), ">="),
         ]
     return evidence(rows, len(found), seed)

@@ -104,6 +104,22 @@ MUTANTS = (
         {"exponent": 1.0, "target": "iso", "printed": "23.6", "digits": 1},
     ),
     Mutant(
+        "leading error of the shares twice over",
+        f"{CAPTURED}:captured_share_errors",
+        "spread / total *",
+        "2 * spread / total *",
+        IN_CAPTURED + "test_the_leading_error_of_the_shares_is_exact_to_leading_order",
+        {"large": 50, "small": 50, "ratio": 4.0},
+    ),
+    Mutant(
+        "leading error of Theta_r with the sign reversed",
+        f"{CAPTURED}:spectral_theta_r_error",
+        "np.log1p(captured",
+        "-np.log1p(captured",
+        IN_CAPTURED + "test_the_leading_error_of_theta_r_is_what_draws_show",
+        {"exponent": 2.0, "part": slice(128, 256)},
+    ),
+    Mutant(
         "shares by the roots of the variances",
         f"{CAPTURED}:two_dimensional_share",
         "sqrt(first) / (",

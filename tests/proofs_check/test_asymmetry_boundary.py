@@ -7,16 +7,16 @@ import numpy as np
 import pytest
 
 from paper_figs.records import load_record
-from proofs_check.boundary_cells import MARGIN, STANDARD_ERRORS, Cell, Comparison, compare
-from proofs_check.claims.asy_boundary import one_direction, random_cells
+from proofs_check.boundary_cells import STANDARD_ERRORS, Cell, Comparison, compare
+from proofs_check.claims.asy_boundary import below_a_cliff, one_direction, random_cells
 from proofs_check.execute import run_claim
 from proofs_check.experiments.asymmetry_boundary import SHAPES, asymmetry_boundary, summary
 from sims.errors import BadInput
 from tests.checks import close
 from tests.strategies import orthonormal_columns
 from tests.theory.linear_problems import haar_rows, standard_errors
-from tests.tolerances import CLOSED_FORM, DETERMINISTIC_EQUIVALENT, MONTE_CARLO
-from theory.captured_fit import rho, theta, theta_r, variance_weights
+from tests.tolerances import CLOSED_FORM, MONTE_CARLO
+from theory.captured_fit import captured_shares, rho, spectral_theta_r_error, theta, theta_r, variance_weights
 from theory.linear_adapters import fit_a_only, fit_b_only
 
 
@@ -40,6 +40,7 @@ def test_numbers_of_a_cell_are_those_of_its_matrices() -> None:
     close(spectrum, cell.spectrum, CLOSED_FORM)
     close(weights, cell.weights, CLOSED_FORM)
     close(cell.log_theta_r, np.log(theta_r(delta, sigma, 5)), CLOSED_FORM)
+    close(cell.log_theta_r_error, spectral_theta_r_error(spectrum, weights, 5), CLOSED_FORM)
     close(cell.log_theta, np.log(theta(delta, sigma)), CLOSED_FORM)
     close(cell.log_theta, np.log(24 / 30 * rho(delta, sigma)), CLOSED_FORM)
 
@@ -62,16 +63,31 @@ def test_alignment_minus_one_is_a_matter_of_shape_alone() -> None:
         close([cell.log_theta_r, cell.log_theta], [np.log(0.5)] * 2, CLOSED_FORM)
 
 
-def test_decided_means_beyond_error_and_margin_and_wrong_signs_are_counted() -> None:
-    edge = STANDARD_ERRORS * 0.1 + MARGIN
-    near, far = Comparison(-0.99 * edge, 0.1, 1.0, -1.0), Comparison(-1.01 * edge, 0.1, 1.0, -1.0)
+def test_decided_means_beyond_both_errors_and_wrong_signs_are_counted() -> None:
+    edge = STANDARD_ERRORS * 0.1
+    near, far = Comparison(-0.99 * edge, 0.1, 1.0, 0.5, -1.0), Comparison(-1.01 * edge, 0.1, 1.0, 0.5, -1.0)
     assert not near.decided
     assert far.decided
+    for error in (1.01, -1.01):  # Theta_r within its own error: no verdict, however clear the measurement
+        assert not Comparison(-10.0, 0.1, 1.0, error, -1.0).decided
     found = summary([near, far])
     assert (found["cells"], found["decided"]) == (2, 1)
     assert (found["theta_r"]["wrong"], found["theta_r"]["all_wrong"]) == (1, 2)
     assert (found["theta"]["wrong"], found["theta"]["all_wrong"]) == (0, 0)
     close(found["theta_r"]["max_error"], 1 + 1.01 * edge)
+    close(found["corrected"]["max_error"], 1.5 + 1.01 * edge)
+
+
+def test_below_a_cliff_theta_r_is_wrong_and_its_error_says_that_it_may_be() -> None:
+    found = below_a_cliff(193, 20_000, 0)
+    assert found.measured > STANDARD_ERRORS * found.error
+    assert found.log_theta_r < 0
+    assert not found.decided
+    far = below_a_cliff(1000, 2000, 0)
+    assert far.decided
+    assert far.measured > 0
+    assert far.log_theta_r > 0
+    close(found.log_theta_r - far.log_theta_r, np.log(193 / 1000), CLOSED_FORM)
 
 
 def test_theta_names_the_wrong_factor_on_one_direction_of_a_steep_spectrum() -> None:
@@ -86,7 +102,7 @@ def test_theta_names_the_wrong_factor_on_one_direction_of_a_steep_spectrum() -> 
 def test_random_cells_are_within_the_assumptions() -> None:
     for cell in random_cells(200, 0):
         assert 16 <= min(cell.d_out, cell.d_in) <= max(cell.d_out, cell.d_in) <= 200
-        assert 4 <= cell.rank <= min(cell.d_out, cell.d_in) / 3
+        assert 1 <= cell.rank <= min(cell.d_out, cell.d_in) / 3
         assert 0 <= cell.decay <= 2
         assert -2 <= cell.alignment <= 2
 
@@ -106,9 +122,12 @@ def test_only_theta_has_wrong_signs(source: str) -> None:
     if source == "committed":
         assert found["theta"]["wrong"] > 0
     for panel in result["panels"]:
-        if panel["rank"] >= 4:
-            errors = np.abs(np.array(panel["measured"]) - panel["log_theta_r"])
-            assert np.all(errors <= MONTE_CARLO * np.array(panel["error"]) + DETERMINISTIC_EQUIVALENT)
+        for j, (_, d_in) in enumerate(result["shapes"]):
+            shares = captured_shares(np.arange(1.0, d_in + 1.0) ** -panel["decay"], panel["rank"])
+            corrected = np.array(panel["log_theta_r"])[:, j] + np.array(panel["log_theta_r_error"])[:, j]
+            errors = np.abs(np.array(panel["measured"])[:, j] - corrected)
+            rest = float(shares @ (1 - shares)) ** -2
+            assert np.all(errors <= MONTE_CARLO * np.array(panel["error"])[:, j] + rest)
 
 
 def test_the_experiment_repeats_and_refuses_unknown_levels() -> None:

@@ -7,9 +7,11 @@ from typing import Any
 
 import numpy as np
 import pytest
+from scipy.optimize import minimize_scalar
+from scipy.stats import beta
 
-from proofs_check.claims import asy_dual, asy_gap, asy_remark, asy_t4_3, asy_t4_3_prime, asy_theta
-from proofs_check.evidence import verdict_of
+from proofs_check.claims import asy_dual, asy_gap, asy_init, asy_remark, asy_t4_3, asy_t4_3_prime, asy_theta
+from proofs_check.evidence import Evidence, verdict_of
 from proofs_check.exchange import leverages, permuted_leverages, swap, two_dimensional_pair
 from proofs_check.execute import run_claim
 from proofs_check.network_gradients import adapted_network
@@ -186,6 +188,21 @@ def test_the_probability_that_b_only_fits_better_falls_to_zero_with_the_size() -
 
 
 def test_the_rational_bound_of_that_probability_is_above_it_and_falls_to_zero() -> None:
+    for d in (2, 4, 10, 1024):
+        close(float(asy_t4_3.half_variance(d)), beta(d / 4, d / 4).var(), CLOSED_FORM)
+    # the numbers of the expected reason, and Cantelli's inequality at the best threshold by scipy
+    for d, printed in ((1024, "0.04"), (2**20, "4e-5")):
+        bound = float(asy_t4_3.largest_probability(d, aligned=False))
+        variance = 1 / (2 * d + 4)
+
+        def cantelli(t: float, variance: float = variance) -> float:
+            above, below = t - 0.5, 0.5 - t / (4 * (1 - t) + t)
+            return sum(variance / (variance + k * k) for k in (above, below))
+
+        best = minimize_scalar(cantelli, bounds=(0.51, 0.79), method="bounded").fun
+        assert best <= bound <= 1.01 * best
+        assert bound <= float(printed)
+        assert printed.replace("e-5", "·10⁻⁵") in find("ASY-T4.3").expected_reason
     for d in (2, 4, 16, 64, 256, 1024):
         assert asy_t4_3.largest_probability(d, aligned=False) >= asy_t4_3.probability_b_only_fits(d, 4.0, 1.0)
         assert asy_t4_3.largest_probability(d, aligned=True) == 1
@@ -193,6 +210,35 @@ def test_the_rational_bound_of_that_probability_is_above_it_and_falls_to_zero() 
     assert all(10 * later < earlier for earlier, later in pairwise(falling))
     assert all(not m.satisfied for m in asy_t4_3._large(aligned=False))
     assert all(m.satisfied for m in asy_t4_3._large(aligned=True))
+
+
+def test_differences_between_starts_are_within_a_margin_only_beyond_doubt() -> None:
+    """The confidence limit of the mean must be within, so that noise or divergence never pass for equality."""
+
+    def verdict(*draws: float) -> str:
+        return verdict_of(Evidence(tuple(asy_init._equivalent("", {"one": np.array(draws)}, 0.1, "")), 1))
+
+    assert verdict(0.001, -0.001, 0.002, 0.0) == "holds"
+    assert verdict(-0.05, -0.05, -0.05, -0.05) == "holds"
+    assert verdict(0.11, 0.11, 0.11, 0.11) == "fails"
+    assert verdict(-0.11, -0.11, -0.11, -0.11) == "fails"
+    assert verdict(0.3, -0.3, 0.3, -0.3) == "inconclusive"  # mean 0, and nothing known
+    for one in (np.inf, np.nan, 1e9):  # a single run says nothing of the law, but it is no equality
+        assert verdict(0.0, one, 0.0, 0.0) == "inconclusive"
+        assert verdict(*[0.0, one, one, one] * 10) == "fails"
+
+
+def test_a_law_that_prefers_a_direction_is_told_from_the_four_starts(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert all(m.satisfied for m in asy_init._linear("smoke", 0))
+    honest = asy_init._rows
+
+    def biased(rng: np.random.Generator, draws: int) -> dict[str, np.ndarray]:
+        rows = honest(rng, draws)
+        return {**rows, "kaiming": rows["kaiming"] + 0.3 * np.eye(32)[0]}
+
+    monkeypatch.setattr(asy_init, "_rows", biased)
+    wrong = {m.name for m in asy_init._linear("smoke", 0) if not m.satisfied}
+    assert "E II_A/T, Σ = I" in wrong or "E II_A/T, difference of starts against a rank more, confidence limit" in wrong
 
 
 def test_leverages_are_the_diagonal_of_the_projector() -> None:
@@ -215,6 +261,12 @@ def test_network_gradients_by_complex_step_are_those_by_backpropagation(data: st
     step = float(np.finfo(float).eps ** (1 / 3))
     ahead, behind = (network.loss(network.weight + t * direction).real for t in (step, -step))
     close((ahead - behind) / (2 * step), slope, FINITE_DIFFERENCE["float64"])
+
+
+def test_the_corrected_theorem_says_where_it_is_an_equality_and_checks_it() -> None:
+    names = {m.name for m in find("ASY-T4.3'").check("smoke", 1, "digits").measurements}
+    for part in ("neither σ nor m constant", "opposite order of m", "all m_i equal", "Σ = I", "Δ iid signs"):
+        assert any(part in name for name in names), part
 
 
 def test_statements_name_the_hypothesis_that_is_missing_from_the_printed_theorem() -> None:

@@ -1,5 +1,6 @@
 """Tangent features: both representations give the same numbers, and the factored one never multiplies out."""
 
+from types import MethodType
 from unittest import mock
 
 import hypothesis.strategies as st
@@ -151,3 +152,14 @@ def test_single_precision_features_stay_in_single_precision() -> None:
     result = single.apply(delta.astype(np.float32))
     assert result.dtype == single.gram(single).dtype == np.float32
     close(result, FactoredFeatures(*arrays).apply(delta), IDENTITY["float32"])
+
+
+@pytest.mark.parametrize(
+    "features", [DenseFeatures(np.ones((2, 1, 3, 4))), FactoredFeatures(*map(np.ones, ((2, 1, 1, 3), (2, 1, 4))))]
+)
+def test_methods_are_plain_and_the_features_still_a_tree(features: TangentFeatures) -> None:
+    """Methods made anew as trees cost more than the small products that searches and certificates make of them."""
+    assert isinstance(features.adjoint, MethodType)
+    doubled = jax.jit(lambda f: f.adjoint(2.0 * jnp.ones((2, 1))))(features)
+    close(doubled, 2.0 * features.adjoint(np.ones((2, 1))))
+    assert all(isinstance(leaf, np.ndarray) for leaf in jax.tree.leaves(features))

@@ -54,6 +54,16 @@ def test_dependent_and_zero_rows_count_once_or_not_at_all() -> None:
     close(captured_b_only(delta, sigma, 0 * q), np.zeros(4))
 
 
+def test_nearly_dependent_rows_keep_their_digits_where_a_factorisation_would_lose_them() -> None:
+    """Rows 1e-5 apart: their Gram matrix has a factor, whose solve is right to six digits only."""
+    rng = np.random.default_rng(3)
+    delta, sigma = rng.standard_normal((4, 6)), symmetric_with_spectrum(rng, [6.0, 5.0, 4.0, 3.0, 2.0, 1.0])
+    near = rng.standard_normal((20, 2, 6))
+    near[:, 1] = near[:, 0] + 1e-5 * near[:, 1]
+    expected = [fit_b_only(delta, sigma, a).captured for a in near]
+    np.testing.assert_allclose(captured_b_only(delta, sigma, near), expected, rtol=CLOSED_FORM)
+
+
 @settings(max_examples=8)
 @given(case=cases(), rows=st.sampled_from(INVARIANT_ROWS))
 def test_draws_in_the_eigenbasis_have_the_law_of_draws_in_the_coordinates_given(case: Case, rows: str) -> None:
@@ -163,5 +173,15 @@ def test_bad_input_is_refused_in_one_line() -> None:
         orthonormal_rows(rng, 4, 3)
     with pytest.raises(BadInput, match="seed -1: expected a number >= 0"):
         captured_fits(delta, sigma, 1, 5, seed=-1)
+    with pytest.raises(BadInput, match="seed -1: expected a number >= 0"):
+        spectral_captured_fits(np.ones(2), np.ones(2), np.ones(2), 1, 5, seed=-1)
+    with pytest.raises(BadInput, match="must be finite and >= 0"):
+        spectral_captured_fits(np.ones(2), np.array([1.0, np.nan]), np.ones(2), 1, 5, seed=0)
+    with pytest.raises(ValueError, match="the change holds entries that are not finite"):
+        captured_fits(delta * np.nan, sigma, 1, 5, seed=0)
+    with pytest.raises(ValueError, match="frozen A holds entries that are not finite"):
+        captured_b_only(delta, sigma, np.full((2, 1, len(sigma)), np.nan))
+    with pytest.raises(BadInput, match="nothing is captured"):
+        _ = captured_fits(0 * delta, sigma, 1, 5, seed=0).log_ratio
     with pytest.raises(BadInput, match="a weight 0 where the variance is 0"):
         spectral_captured_fits(np.array([1.0, 0.0]), np.array([1.0, 1.0]), np.ones(2), 1, 5, seed=0)

@@ -12,7 +12,7 @@ import scipy.optimize
 from proofs_check.certificates import critical_point
 from sims.convex_problem import ConvexProblem
 from sims.errors import BadInput
-from sims.landscape.search import Landscape, StationaryPoints, find_stationary_points, gaussian_starts
+from sims.landscape.search import Landscape, StationaryPoints, _batch, find_stationary_points, gaussian_starts
 from sims.solve import solve
 from sims.solvers.rank_reduction import measurement_map
 from tests.checks import EXACT, close
@@ -356,3 +356,22 @@ def test_starts_of_the_wrong_shape_are_refused(shape: tuple[int, ...]) -> None:
     expected = BadInput if len(shape) == 3 else TypeError  # two axes are caught by the shape annotation under pytest
     with pytest.raises(expected, match=r"expected \(count, 8, rank\)|starts"):
         find_stationary_points(landscape_of(problem, lam), np.zeros(shape))
+
+
+@pytest.mark.parametrize("count", [1, 5, 8, 16, 24, 48, 512])
+@pytest.mark.parametrize("rows", [6, 64, 65, 400])
+def test_batches_hold_the_active_starts_are_few_and_waste_little(count: int, rows: int) -> None:
+    sizes = [_batch(active, count, rows) for active in range(1, count + 1)]
+    assert all(size >= active for active, size in enumerate(sizes, start=1))
+    assert max(sizes) <= max(8, 2 * count)
+    assert len(set(sizes)) <= 2 + np.log2(count) / 3
+    assert min(sizes) == (8 if rows <= 64 else 1)
+
+
+def test_the_size_of_the_batch_does_not_change_where_a_start_ends() -> None:
+    problem, lam = instance("A2", 0)
+    landscape = landscape_of(problem, lam)
+    starts = gaussian_starts(landscape, 2, 24, scale=1.0, seed=0)
+    together, few = find_stationary_points(landscape, starts), find_stationary_points(landscape, starts[:5])
+    close(together.q[:5], few.q, EXACT)
+    assert (together.accepted[:5] == few.accepted).all()

@@ -3,9 +3,21 @@
 import numpy as np
 import pytest
 from scipy.integrate import quad
+from scipy.optimize import brentq
 from scipy.stats import beta, f
 
-from sims.haar import captured_a_only, captured_b_only, captured_fits, frozen_rows, spectral_captured_fits
+from sims.certified_adapters.fits import least_squares
+from sims.certified_adapters.frozen import frozen_a
+from sims.certified_adapters.task import Task, make_task
+from sims.data import load
+from sims.haar import (
+    captured_a_only,
+    captured_b_only,
+    captured_fits,
+    frozen_rows,
+    orthonormal_rows,
+    spectral_captured_fits,
+)
 from tests.checks import close
 from tests.strategies import matrix_with_spectrum, orthonormal_columns
 from tests.theory.linear_problems import haar_rows, standard_errors
@@ -49,6 +61,28 @@ def test_c1_white_inputs_and_a_square_matrix_make_a_coin_flip() -> None:
     close(a_only, np.full(50, 27.0), CLOSED_FORM)
 
 
+def test_c1_anisotropic_inputs_are_no_coin_flip_even_where_the_means_are_equal() -> None:
+    """Rank-one change on a direction with p_i = r/d: equal means, but only II_B has the Beta law."""
+    d, draws = 10, 40_000
+    squares = np.random.default_rng(9).standard_normal((draws, d)) ** 2
+
+    def variances(own: float) -> np.ndarray:
+        return np.array([own, 1.0] + [0.01] * (d - 2))
+
+    def share(own: float) -> np.ndarray:
+        return own * squares[:, 0] / (squares @ variances(own))
+
+    own = brentq(lambda x: float(share(x).mean()) - 1 / d, 0.01, 1.0)
+    fits = captured_fits(np.diag(np.eye(d)[0]), np.diag(variances(own)), 1, draws, seed=10)
+    error = np.hypot(fits.log_ratio_error, standard_error_of_log(share(own)))
+    assert abs(fits.log_ratio) <= MONTE_CARLO * error
+    assert abs(standard_errors((fits.b_only > fits.a_only).astype(float), 0.5)) > MONTE_CARLO
+
+
+def standard_error_of_log(draws: np.ndarray) -> float:
+    return float(draws.std() / draws.size**0.5 / draws.mean())
+
+
 def test_c2_white_inputs_and_more_inputs_than_outputs_favour_a_only() -> None:
     d_out, d_in, r = 8, 32, 4
     delta = np.random.default_rng(1).standard_normal((d_out, d_in))
@@ -70,6 +104,20 @@ def test_c3_a_head_of_few_outputs_is_fitted_exactly_by_a_only() -> None:
         captured = captured_b_only(delta, sigma, haar_rows(rng, 500, r, 64))
         assert captured.max() < total
         assert standard_errors(captured, total) < -MONTE_CARLO
+        # with white inputs what B alone leaves is (1 - r/d_in) T on average, against nothing
+        white = captured_b_only(delta, np.eye(64), haar_rows(rng, 500, r, 64))
+        assert abs(standard_errors(white, r / 64 * float(np.sum(delta**2)))) <= MONTE_CARLO
+
+
+def test_c3_on_digits_a_only_of_full_output_rank_is_the_full_fit(digits_head: Task) -> None:
+    outputs = digits_head.shape[0]
+    full = least_squares(digits_head, "full", 0)
+    b = orthonormal_rows(np.random.default_rng(0), outputs, outputs).T
+    a_only = least_squares(digits_head, "a-only", outputs, b=b)
+    close(a_only.update, full.update, CLOSED_FORM)
+    assert digits_head.errors(a_only.update) == digits_head.errors(full.update)
+    b_only = least_squares(digits_head, "b-only", outputs, a=frozen_a(digits_head, outputs, "random", 0))
+    assert digits_head.errors(b_only.update) > 2 * digits_head.errors(full.update)
 
 
 @pytest.mark.parametrize("r", [1, 4, 16])
@@ -145,6 +193,26 @@ def test_c8_whitening_takes_the_advantage_of_b_only_away() -> None:
     # and on a wide matrix it reverses the choice
     wide = top[: D // 2]
     assert theta_r(wide, sigma, r) > 1 > theta_r(wide @ np.sqrt(sigma), np.eye(D), r)
+
+
+@pytest.mark.parametrize("rank", [16, 64])
+def test_c8_on_digits_a_whitened_random_a_loses_what_a_random_a_had(digits_head: Task, rank: int) -> None:
+    """Random ReLU features have a spectrum; A = Q Sigma^(-1/2), Sigma from the public part, does not see it."""
+    public = digits_head.public.astype(np.float64)
+    moment = public.T @ public / len(public)
+    moment += 1e-6 * np.trace(moment) / len(moment) * np.eye(len(moment))
+    for seed in range(3):
+        q = frozen_a(digits_head, rank, "random", seed)
+        plain, white = (
+            digits_head.errors(least_squares(digits_head, "b-only", rank, a=a).update)
+            for a in (q, q @ inverse_root(0.5 * (moment + moment.T)))
+        )
+        assert white > 1.5 * plain
+
+
+@pytest.fixture(scope="module")
+def digits_head() -> Task:
+    return make_task(load("digits"), public=500, width=512, seed=0)
 
 
 def test_c9_fewer_samples_than_inputs_favour_b_only() -> None:

@@ -103,3 +103,13 @@ def test_fractions_of_the_squared_norm_for_a_layer_of_48_by_96() -> None:
         mean_squared_gradient_b(g, x, 97)
     with pytest.raises(ValueError, match=r"rank 0: expected 1 to 48"):
         mean_squared_gradient_a(g, x, 0)
+    with pytest.raises(ValueError, match=r"the input holds entries that are not finite"):
+        mean_squared_gradient_b(g, x * np.nan, 6)
+
+
+@pytest.mark.parametrize("bad", [np.nan, np.inf])
+def test_a_diverged_gradient_is_not_stationary(bad: float) -> None:
+    gradient = np.where(np.eye(3) > 0, bad, 0.0)
+    for measure in (lambda g: stationarity_b(g, np.eye(3)[:1]), lambda g: stationarity_a(g, np.eye(3)[:, :1])):
+        with pytest.raises(ValueError, match="the gradient holds entries that are not finite"):
+            measure(gradient)

@@ -227,3 +227,20 @@ def test_bad_input_is_refused_in_one_line() -> None:
         fit_both(delta, np.eye(3), 3)
     with pytest.raises(ValueError, match=r"noise variance -1\.0: expected >= 0"):
         population_risk(delta, delta, np.eye(3), -1.0)
+
+
+@pytest.mark.parametrize("bad", [np.nan, np.inf])
+def test_a_nan_is_refused_and_never_becomes_a_risk(bad: float) -> None:
+    sigma, q, u = np.eye(3), np.eye(3)[:1], np.eye(2)[:, :1]
+    broken = np.where(np.arange(3) == 1, bad, np.ones((2, 3)))
+    for fit in (
+        lambda: fit_b_only(broken, sigma, q),
+        lambda: fit_a_only(broken, sigma, u),
+        lambda: fit_both(broken, sigma, 1),
+    ):
+        with pytest.raises(ValueError, match="the change holds entries that are not finite"):
+            fit()
+    with pytest.raises(ValueError, match="frozen A holds entries that are not finite"):
+        fit_b_only(np.ones((2, 3)), sigma, np.where(q > 0, bad, q))
+    with pytest.raises(ValueError, match="frozen B holds entries that are not finite"):
+        fit_a_only(np.ones((2, 3)), sigma, np.where(u > 0, bad, u))

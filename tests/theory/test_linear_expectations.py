@@ -8,10 +8,12 @@ import pytest
 from hypothesis import given, settings
 from scipy.integrate import quad
 
+from sims.haar import captured_a_only, captured_b_only
 from tests.checks import close
 from tests.strategies import seeds
 from tests.theory.linear_problems import SHAPES, haar_rows, standard_errors
 from tests.tolerances import CLOSED_FORM, GAUGE_ZERO, MONTE_CARLO
+from theory.captured_fit import mean_captured_a_only, mean_captured_b_only_isotropic
 from theory.linear_adapters import excess_risk, fit_a_only, fit_b_only
 from theory.whitened_form import input_projector
 
@@ -41,7 +43,8 @@ def test_p8_a_random_b_captures_r_over_d_out_on_average(d_out: int, d_in: int, r
     draws = (((u @ delta) @ sigma) * (u @ delta)).sum(axis=(1, 2))
     close(draws[0], fit_a_only(delta, sigma, u[0].T).captured, CLOSED_FORM)
     total = excess_risk(delta, np.zeros_like(delta), sigma)
-    assert abs(standard_errors(draws, r / d_out * total)) <= MONTE_CARLO
+    assert abs(standard_errors(draws, mean_captured_a_only(total, d_out, r))) <= MONTE_CARLO
+    close(mean_captured_a_only(total, d_out, r), r / d_out * total, CLOSED_FORM)
 
 
 @pytest.mark.parametrize(("d_out", "d_in", "r"), SHAPES)
@@ -55,10 +58,33 @@ def test_p9_isotropic_inputs_tie_at_equal_parameter_budget(d_out: int, d_in: int
     draws = _captured(delta, sigma, q)
     close(draws[0], fit_b_only(delta, sigma, q[0]).captured, CLOSED_FORM)
     assert abs(standard_errors(draws, r / d_in * total)) <= MONTE_CARLO
-    # r_B d_out = r_A d_in: both capture the same part of T on average, an identity of fractions
-    ranks = [(b, a) for b in range(1, d_in + 1) for a in range(1, d_out + 1) if b * d_out == a * d_in]
-    assert ranks
-    assert all(b / d_in == pytest.approx(a / d_out, rel=CLOSED_FORM) for b, a in ranks)
+    close(mean_captured_b_only_isotropic(total, d_in, r), r / d_in * total, CLOSED_FORM)
+
+
+@pytest.mark.parametrize(("d_out", "d_in", "r_b", "r_a"), [(4, 8, 2, 1), (9, 6, 2, 3), (6, 9, 6, 4), (7, 7, 3, 3)])
+@settings(max_examples=5)
+@given(seed=seeds)
+def test_p9_at_equal_parameter_budget_both_factors_capture_the_same(
+    d_out: int, d_in: int, r_b: int, r_a: int, seed: int
+) -> None:
+    """r_B d_out = r_A d_in scalars, white inputs: equal means; at equal rank the means differ unless square."""
+    assert r_b * d_out == r_a * d_in
+    rng = np.random.default_rng(seed)
+    delta, sigma = rng.standard_normal((d_out, d_in)), 0.5 * np.eye(d_in)
+    total = excess_risk(delta, np.zeros_like(delta), sigma)
+    b_only = captured_b_only(delta, sigma, haar_rows(rng, DRAWS, r_b, d_in))
+
+    def a_only(rank: int) -> np.ndarray:
+        return captured_a_only(delta, sigma, np.swapaxes(haar_rows(rng, DRAWS, rank, d_out), 1, 2))
+
+    assert abs(standard_errors(b_only - a_only(r_a), 0.0, scale=total)) <= MONTE_CARLO
+    predicted = mean_captured_b_only_isotropic(total, d_in, r_b), mean_captured_a_only(total, d_out, r_a)
+    close(predicted[0], predicted[1], CLOSED_FORM)
+    other = min(r_b, d_out)
+    if d_out != d_in:
+        unequal = standard_errors(b_only - a_only(other), 0.0, scale=total)
+        assert np.sign(unequal) == np.sign(r_b / d_in - other / d_out)
+        assert abs(unequal) > MONTE_CARLO
 
 
 @given(seed=seeds, d=st.sampled_from([2, 3, 5, 8]), kind=st.sampled_from(["generic", "ties", "singular", "wide"]))

@@ -66,5 +66,8 @@ def test_sizes_out_of_range_are_refused() -> None:
         kaiming_norm(0, 3)
     with pytest.raises(ValueError, match=r"norm 0\.0 of the frozen factor"):
         step_gain(0.0, "sgd")
+    for rate in (-0.1, 0.0, float("nan")):
+        with pytest.raises(ValueError, match=f"learning rate {rate}: expected a positive finite number"):
+            matched_learning_rate(rate, 2.0, "sgd")
     with pytest.raises(ValueError, match="optimiser 'lion' is unknown"):
         matched_learning_rate(0.1, 1.0, "lion")
