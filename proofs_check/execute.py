@@ -57,10 +57,12 @@ def run_many(
     data: str,
     executor: Executor | None = None,
     on_row: Callable[[LedgerRow], object] | None = None,
+    on_queued: Callable[[], object] | None = None,
 ) -> list[LedgerRow]:
     """Return the rows in the order of the ids; ``on_row`` sees each as soon as it is finished.
 
-    Without an executor the claims run in this process. A worker that dies makes its claims inconclusive. On
+    With an executor ``on_queued`` is called once all claims are in its queue, so that more can be put behind them.
+    Without one the claims run in this process. A worker that dies makes its claims inconclusive. On
     KeyboardInterrupt what has not started is cancelled; the rows given to ``on_row`` are what is finished.
     """
     claims = [find(ident) for ident in idents]
@@ -82,6 +84,8 @@ def run_many(
                 futures[executor.submit(run_claim, claim.id, level, seed, data)] = claim
             except Exception as error:  # an earlier claim has already broken the pool
                 finished(claim, _lost_row(claim, level, seed, data, error))
+        if on_queued is not None:
+            on_queued()
         for future in as_completed(futures):
             claim = futures[future]
             try:
@@ -102,6 +106,7 @@ def run_experiment(name: str, level: Level, seed: int, data: str) -> dict[str, A
 
     if name not in EXPERIMENTS:
         raise BadInput(f"unknown experiment {name!r}; expected one of {', '.join(EXPERIMENTS)}")
+    compile_cache.enable()
     return dict(EXPERIMENTS[name](level, seed, data))
 
 

@@ -93,6 +93,7 @@ def draw(spec: Any, record: Mapping[str, Any], folder: Path) -> dict[str, Any]:
         with pyplot.rc_context({"pdf.fonttype": 42}):  # TrueType: text in the PDF stays text
             metadata = {"CreationDate": None, "Producer": None} if kind == "pdf" else {"Software": None}
             figure.savefig(content, format=kind, dpi=200, metadata=metadata)
+        figure.set_layout_engine("none")  # laid out once: the PDF has the picture's layout, and takes half the time
         write(path, content.getvalue())
     pyplot.close(figure)
     for kind, text in spec.table_files(record).items():

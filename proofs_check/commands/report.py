@@ -1,7 +1,9 @@
 """`lora-theory report`: the main job. Every claim, every figure, one page; a second run continues the first."""
 
-from collections.abc import Mapping
-from concurrent.futures import Executor
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from concurrent.futures import BrokenExecutor, Executor, Future, as_completed
+from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -9,6 +11,9 @@ from cyclopts import Parameter
 
 from proofs_check.commands import _gallery, _options, _output
 from proofs_check.commands.verify import check_data, executor, processes, selected
+
+# started first, so that none of them runs alone at the end: experiments of more than ten seconds at level quick
+_LONG = ("few_shot", "zero_decay_phase", "ntk_width", "landscape_phase", "certificates")
 
 
 def report(
@@ -51,14 +56,18 @@ def report(
     check_data(data)
     run = Run(out, level, seed, data, fresh)
     experiments = list(dict.fromkeys(spec.experiment for spec in gallery.figures.values()))
+    specs = list(gallery.figures.values())
+    shared = processes(workers, len(idents) + 4 * len(experiments))
     with _output.Answer(None).working(), _output.progress(len(idents) + len(experiments), "step") as bar:
-        with executor(processes(workers, len(idents))) as pool:
-            rows = run.claims(idents, pool, bar)
-        with executor(processes(workers, 4 * len(experiments))) as pool:  # its own: a claim may have broken the other
-            records, failures = run.experiments(experiments, pool, bar)
-            figures = run.figures(
-                [spec for spec in gallery.figures.values() if spec.experiment in records], records, pool, failures
-            )
+        with executor(shared) as pool:
+            # the experiments wait behind the claims in one queue, so that no process is idle between the two
+            rows = run.claims(idents, pool, bar, on_queued=lambda: run.queue(experiments, pool))
+            made = run.figures(specs, experiments, pool, bar) if _works(pool) else None
+        if made is None:  # a claim has broken the pool, and what waited behind it is lost
+            with executor(shared) as pool:
+                run.queue(experiments, pool)
+                made = run.figures(specs, experiments, pool, bar)
+    figures, failures = made
     _output.write(out / "ledger.json", to_json(rows))
     write_report(out, rows, figures, environment(), level=level, seed=seed)
     print(table(rows, _output.width()))
@@ -80,8 +89,11 @@ class Run:
         self.store = RecordStore(self.folder)
         self.level, self.seed, self.data, self.fresh = level, seed, data, fresh
         self.settings = {"level": level, "seed": seed, "data": data, "code": code_version()}
+        self.queued: dict[str, Future[dict[str, Any]]] = {}  # experiments in a pool's queue
 
-    def claims(self, idents: list[str], pool: Executor | None, bar: Any) -> list[dict[str, Any]]:
+    def claims(
+        self, idents: list[str], pool: Executor | None, bar: Any, on_queued: Callable[[], object] | None = None
+    ) -> list[dict[str, Any]]:
         """Return the rows of the ledger, from records where finished; raises KeyboardInterrupt with a count."""
         from proofs_check.execute import run_many
 
@@ -102,55 +114,72 @@ class Run:
 
         try:
             missing = [ident for ident in idents if ident not in rows]
-            run_many(missing, self.level, self.seed, self.data, pool, finished)
+            run_many(missing, self.level, self.seed, self.data, pool, finished, on_queued)
         except KeyboardInterrupt as stop:
             kept = f"{len(rows)} of {len(idents)} claims finished and kept in {self.folder}"
             raise type(stop)(f"{kept}; the same command continues") from None
         return [rows[ident] for ident in idents]
 
-    def experiments(
-        self, names: list[str], pool: Executor | None, bar: Any
-    ) -> tuple[dict[str, Mapping[str, Any]], list[str]]:
-        """Return the records of the figures' experiments by name, and one line for each that failed."""
-        from proofs_check.execute import one_line, run_experiment
+    def queue(self, names: Iterable[str], pool: Executor | None) -> None:
+        """Put the experiments that are not recorded into the pool's queue; without a pool they wait for `figures`."""
+        from proofs_check.execute import run_experiment
 
-        found: dict[str, Mapping[str, Any]] = {}
-        failures = []
-        recorded = {name: record for name in names if (record := self._recorded(name)) is not None}
-        waiting = [name for name in names if name not in recorded]
+        self.queued.clear()  # a pool that broke has lost what was in it
         settings = (self.level, self.seed, self.data)
-        futures = {name: pool.submit(run_experiment, name, *settings) for name in waiting} if pool else {}
-        for name in names:
-            try:
-                if name in recorded:
-                    found[name] = recorded[name]
-                else:
-                    result = futures[name].result() if name in futures else run_experiment(name, *settings)
-                    found[name] = self._record(name, result)
-            except KeyboardInterrupt as stop:
-                raise type(stop)(
-                    f"claims and {len(found)} of {len(names)} experiments are kept in {self.folder}"
-                ) from None
-            except Exception as error:
-                failures.append(f"experiment {name}: {one_line(error)}")
-            bar.update()
-        return found, failures
+        with suppress(BrokenExecutor):  # a claim has broken the pool already
+            for name in sorted(names, key=lambda name: name not in _LONG):
+                if pool is not None and self._recorded(name) is None:
+                    self.queued[name] = pool.submit(run_experiment, name, *settings)
 
     def figures(
-        self, specs: list[Any], records: Mapping[str, Mapping[str, Any]], pool: Executor | None, failures: list[str]
-    ) -> list[dict[str, Any]]:
-        """Return what `_gallery.draw` says of each figure; one line goes to ``failures`` for each that failed."""
+        self, specs: list[Any], names: list[str], pool: Executor | None, bar: Any
+    ) -> tuple[list[dict[str, Any]], list[str]]:
+        """Return what `_gallery.draw` says of each figure, and a line for each experiment or figure that failed.
+
+        A pool draws a figure as soon as its experiment is finished; the result has the order of the figures.
+        """
+        from proofs_check.execute import one_line
+
+        records, failures = {}, {}
+        drawings: dict[str, Callable[[], dict[str, Any]]] = {}
         folder = self.folder.parent / "figures"
-        futures = [pool.submit(_gallery.draw, s, records[s.experiment], folder) for s in specs] if pool else []
+        try:
+            for name in self._finishing(names):
+                try:
+                    records[name] = self._experiment(name)
+                    for spec in (spec for spec in specs if spec.experiment == name):
+                        drawings[spec.name] = _later(pool, _gallery.draw, spec, records[name], folder)
+                except Exception as error:
+                    failures[name] = f"experiment {name}: {one_line(error)}"
+                bar.update()
+        except KeyboardInterrupt as stop:
+            kept = f"claims and {len(records)} of {len(names)} experiments are kept in {self.folder}"
+            raise type(stop)(kept) from None
+        told = [failures[name] for name in names if name in failures]
         drawn = []
-        for position, spec in enumerate(specs):
+        for spec in (spec for spec in specs if spec.name in drawings):
             try:
-                drawn.append(
-                    futures[position].result() if futures else _gallery.draw(spec, records[spec.experiment], folder)
-                )
+                drawn.append(drawings[spec.name]())
             except Exception as error:
-                failures.append(f"figure {spec.name}: {type(error).__name__}: {error}")
-        return drawn
+                told.append(f"figure {spec.name}: {type(error).__name__}: {error}")
+        return drawn, told
+
+    def _finishing(self, names: Iterable[str]) -> Iterator[str]:
+        """Give first the experiments that are in no queue, then the queued ones as they finish."""
+        yield from (name for name in names if name not in self.queued)
+        queued = {future: name for name, future in self.queued.items()}
+        yield from (queued[future] for future in as_completed(queued))
+
+    def _experiment(self, name: str) -> Mapping[str, Any]:
+        """Return the record of an experiment: as it was, or made from the queue's result or by running it here."""
+        from proofs_check.execute import run_experiment
+
+        if name in self.queued:
+            return self._record(name, self.queued[name].result())
+        recorded = self._recorded(name)
+        if recorded is not None:
+            return recorded
+        return self._record(name, run_experiment(name, self.level, self.seed, self.data))
 
     def _config(self, ident: str) -> dict[str, Any]:
         return {"claim": ident} | self.settings
@@ -178,3 +207,19 @@ class Run:
             path, Record(experiment=name, config=self.settings, result=dict(result), environment=environment())
         )
         return read_record(path).model_dump()
+
+
+def _works(pool: Executor | None) -> bool:
+    """Return whether the pool takes work: one that lost a process does not."""
+    try:
+        return pool is None or pool.submit(int) is not None
+    except BrokenExecutor:
+        return False
+
+
+def _later(pool: Executor | None, function: Callable[..., Any], *arguments: Any) -> Callable[[], Any]:
+    """Return what gives the function's result: from the queue of a pool that works, else by calling it then."""
+    with suppress(BrokenExecutor):
+        if pool is not None:
+            return pool.submit(function, *arguments).result
+    return partial(function, *arguments)

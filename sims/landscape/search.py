@@ -23,7 +23,7 @@ from theory.losses import Loss
 
 _FEW = 32
 _ROUND = 12  # Newton steps between two removals of finished starts
-_BATCHES = tuple(8**j for j in range(12))
+_SMALL = 64  # rows of a Hessian up to which eight of them cost less than compiling for another batch size
 _LENGTHS = np.concatenate([2.0 ** np.arange(-10, 0), [1.0, 1.5, 2.0, 4.0]])
 
 
@@ -140,8 +140,7 @@ def find_stationary_points(
     steps = 0
     while steps < max_steps and not finished.all():
         active = np.flatnonzero(~finished)
-        # batches of 8^j rows only, so that few shapes are ever compiled
-        padded = np.resize(active, next(size for size in _BATCHES if size >= active.size))
+        padded = np.resize(active, _batch(active.size, count, q[0].size))
         state = (jnp.asarray(q[padded]), jnp.asarray(damping[padded]), jnp.zeros(padded.size, dtype=bool))
         out = _advance(
             state,
@@ -161,6 +160,18 @@ def find_stationary_points(
     data = (landscape.gradients, landscape.f0, landscape.y, landscape.loss, landscape.lam)
     values = np.array([float(lora.objective(*data, row, landscape.perturbation)) for row in points])
     return StationaryPoints(points, values, norms / padding.scale, lowest / padding.scale, finished, steps)
+
+
+def _batch(active: int, count: int, rows: int) -> int:
+    """Return how many rows are computed for these active ones of ``count`` starts, with Hessians of this many rows.
+
+    A power of 8, so that few shapes are ever compiled, and no more than ``count`` rounded up to a power of 2: the first
+    batches are the dear ones.
+    """
+    size = 8 if rows <= _SMALL else 1
+    while size < active:
+        size *= 8
+    return min(size, max(8 if rows <= _SMALL else 1, 1 << (count - 1).bit_length()))
 
 
 def _balanced(q: np.ndarray, d_out: int) -> np.ndarray:

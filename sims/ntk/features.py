@@ -34,6 +34,9 @@ class FactorMetric(ABC):
 class TangentFeatures(eqx.Module):
     """Gradients of k outputs at n samples with respect to one (d_out, d_in) matrix."""
 
+    # Python's own: Equinox makes every method a tree of its own at every call, which costs more than a small product
+    __getattribute__ = object.__getattribute__
+
     @property
     @abstractmethod
     def n(self) -> int:
