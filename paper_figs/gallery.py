@@ -188,16 +188,17 @@ _SPECS = (
         "factor_training",
         "Training one factor, both, or the whole matrix",
         "Small networks, trained on images turned upside down, adapted to upright ones, and MiniLM's last block on "
-        "sentences; heads stay frozen. Every arm takes the step size that is best on validation samples; error bars: "
-        "standard deviation over starts. Top: test accuracy over the number of tuned scalars. In the committed record "
-        "A-only is ahead of B-only at equal rank from rank 4 on (digits: from rank 8), against the paper's finding on "
-        "language tasks; at small equal budgets B-only is ahead where inputs outnumber outputs. On SST-2 A-only "
-        "and B-only are within 0.015 of each other at every rank. On RTE no arm is better than the head it starts from "
-        "(0.65) by more than its spread; the whole matrix overfits and loses 0.07. Middle (digits): the start of the frozen factor matters little (bars: means; "
-        "singular: top singular vectors of the adapted matrix; on MNIST these help both factors at rank 4 and below, "
-        "on sentences no start stands out, see the table). Bottom: A-only by plain gradient descent. The frozen "
-        "Kaiming B of column norm c needs steps smaller by c², as predicted (arrow); divided by c it trains as the "
-        "orthonormal one. The table holds all arms.",
+        "sentences; heads stay frozen. Every arm takes the step size that is best on validation samples; error "
+        "bars: standard deviation over starts. Top: test accuracy over the number of tuned scalars. In the "
+        "committed record A-only is ahead of B-only at equal rank from rank 4 on (digits: from rank 8), against the "
+        "paper's finding on language tasks; at small equal budgets B-only is ahead where inputs outnumber outputs. "
+        "On SST-2 A-only and B-only are within 0.015 of each other at every rank. On RTE no arm is better than the "
+        "head it starts from (0.65) by more than its spread; the whole matrix overfits and loses 0.07. Middle "
+        "(digits): the start of the frozen factor matters little (bars: means; singular: top singular vectors of "
+        "the adapted matrix; on MNIST these help both factors at rank 4 and below, on sentences no start stands "
+        "out, see the table). Bottom: A-only by plain gradient descent. The frozen Kaiming B of column norm c needs "
+        "steps smaller by c², as predicted (arrow); divided by c it trains as the orthonormal one. The table holds "
+        "all arms.",
         "factor_training",
         draw_factor_training,
         factor_training_table,
