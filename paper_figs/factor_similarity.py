@@ -18,7 +18,7 @@ _LINES = {
 }
 
 
-_NAMES = {"mnist": "MNIST", "MiniLM": "MiniLM, SST-2 and RTE"}
+_NAMES = {"mnist": "MNIST"}
 
 
 def draw_factor_similarity(record: Mapping[str, Any]) -> Figure:
