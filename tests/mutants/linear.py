@@ -14,6 +14,7 @@ STEPS = "theory.step_size"
 
 IN_LINEAR = "tests/theory/test_linear_adapters.py::"
 IN_CAPTURED = "tests/theory/test_captured_fit.py::"
+IN_ERROR = "tests/theory/test_theta_r_error.py::"
 IN_SAMPLES = "tests/theory/test_finite_sample_risks.py::"
 IN_GRADIENTS = "tests/theory/test_factor_gradients.py::"
 IN_SUBSPACES = "tests/theory/test_subspaces.py::"
@@ -108,7 +109,7 @@ MUTANTS = (
         f"{CAPTURED}:captured_share_errors",
         "spread / total *",
         "2 * spread / total *",
-        IN_CAPTURED + "test_the_leading_error_of_the_shares_is_exact_to_leading_order",
+        IN_ERROR + "test_the_leading_error_of_the_shares_is_exact_to_leading_order",
         {"large": 50, "small": 50, "ratio": 4.0},
     ),
     Mutant(
@@ -116,7 +117,7 @@ MUTANTS = (
         f"{CAPTURED}:spectral_theta_r_error",
         "np.log1p(captured",
         "-np.log1p(captured",
-        IN_CAPTURED + "test_the_leading_error_of_theta_r_is_what_draws_show",
+        IN_ERROR + "test_the_leading_error_of_theta_r_is_what_draws_show",
         {"exponent": 2.0, "part": slice(128, 256)},
     ),
     Mutant(

@@ -7,6 +7,7 @@ import numpy as np
 from jaxtyping import Float
 
 from tests.strategies import matrix_with_spectrum, orthonormal_columns, seeds, spectra, symmetric_with_spectrum
+from theory.captured_fit import captured_shares
 
 # (d_out, d_in, r): wide, tall, square, one direction, r equal to a side
 SHAPES = ((6, 9, 3), (9, 6, 2), (7, 7, 3), (5, 5, 1), (4, 6, 4), (6, 4, 4), (8, 8, 7))
@@ -68,3 +69,14 @@ def standard_errors(draws: Float[np.ndarray, " draws"], expected: float, scale: 
     error = float(draws.std(ddof=1)) / draws.size**0.5
     floor = 1e-12 * max(abs(expected), float(np.abs(draws).max()), scale, float(np.finfo(float).tiny))
     return (float(draws.mean()) - expected) / max(error, floor)
+
+
+def power_law(d: int, exponent: float) -> np.ndarray:
+    """Return the variances k^-exponent of d directions."""
+    return np.arange(1.0, d + 1.0) ** -exponent
+
+
+def next_order(spectrum: np.ndarray, rank: int) -> float:
+    """Return V^-2, the order of what the leading error of the shares leaves out."""
+    shares = captured_shares(spectrum, rank)
+    return float(shares @ (1 - shares)) ** -2
