@@ -10,6 +10,7 @@ from jaxtyping import Float
 
 from sims.errors import BadInput
 from sims.ntk.features import TangentFeatures
+from sims.span import FeatureSpan
 from theory import convex_lora
 from theory.losses import Loss
 
@@ -52,33 +53,44 @@ class ConvexProblem:
         return tuple(layer.shape for layer in self.layers)
 
     @cached_property
+    def span(self) -> FeatureSpan:
+        """The features as one matrix, in the directions that the loss can see."""
+        return FeatureSpan(self.layers, self.loss.free_outputs(self.k) < self.k)
+
+    @cached_property
     def measurements(self) -> int:
         """Effective KN: the dimension of the span of the features in the directions that the loss can see.
 
-        KN for generic features, (K-1)N for softmax cross-entropy, less when features are linearly dependent.
+        KN for generic features, (K-1)N for softmax cross-entropy, less where features are exactly dependent. Kind:
+        upper bound; dependencies that are not verified exactly are not counted.
         """
-        layers = self.layers
-        q = self.loss.free_outputs(self.k)
-        if q < self.k:
-            centring = np.eye(self.k)[:, :-1] - np.eye(self.k)[:, -1:]
-            layers = tuple(layer.mix_outputs(centring) for layer in layers)
-        size = self.n * q
-        if size == 0:
-            return 0
-        gram = np.sum([np.asarray(layer.gram(layer)).reshape(size, size) for layer in layers], axis=0)
-        scale = np.sqrt(np.maximum(np.diag(gram), np.finfo(float).tiny))
-        eigenvalues = np.linalg.eigvalsh(gram / scale[:, None] / scale[None, :])
-        # a Gram matrix squares the condition number: sqrt of machine precision is the smallest singular ratio seen
-        return int((eigenvalues > size * np.finfo(float).eps * eigenvalues[-1]).sum())
+        return self.span.count
 
     def predictions(self, deltas: Deltas) -> Float[Array, "n k"]:
-        """Return f0 + sum_l <G^l, delta^l>."""
+        """Return f0 + sum_l <G^l, delta^l>.
+
+        Raises:
+            BadInput: not one update for every layer.
+        """
+        self._one_each(deltas)
         return self.f0 + sum(layer.apply(delta) for layer, delta in zip(self.layers, deltas))
 
     def predictions_low_rank(self, factors: Sequence[tuple[Array, Array]]) -> Float[Array, "n k"]:
-        """Return f0 + sum_l <G^l, u^l v^lT> without forming the products."""
+        """Return f0 + sum_l <G^l, u^l v^lT> without forming the products.
+
+        Raises:
+            BadInput: not one pair of factors for every layer.
+        """
+        self._one_each(factors)
         changes = (layer.apply_low_rank(u, v) for layer, (u, v) in zip(self.layers, factors))
         return self.f0 + sum(changes)
+
+    def _one_each(self, candidates: Sequence[Any]) -> None:
+        if len(candidates) != len(self.layers):
+            raise BadInput(
+                f"{len(candidates)} updates for {len(self.layers)} layers: expected one for every layer, zeros where "
+                "a layer is not adapted"
+            )
 
     def data_gradients(self, predictions: Float[Array, "n k"]) -> list[Float[Array, "..."]]:
         """Return the data term's gradient with respect to every delta, at those predictions."""

@@ -38,10 +38,21 @@ def dual_value(
 ) -> float:
     """Return the dual objective at scale * dual, a lower bound of the optimum when that point is feasible.
 
-    Kind: lower bound.
+    Kind: lower bound; -inf where the point leaves the domain of the conjugate.
     """
     z = scale * dual
     return float(((z * f0).sum(axis=1) - loss.conjugate(z, y)).mean())
+
+
+def relative_gap(gap: float, primal: float) -> float:
+    """Return gap / |primal|, the scale-free distance from optimality: 0/0 is 0 and x/0 is infinite.
+
+    Unchanged when loss and lam are multiplied by the same number, so nothing is 'nearly optimal' for being small.
+    Kind: exact.
+    """
+    if gap == 0.0:
+        return 0.0
+    return gap / abs(primal) if primal != 0.0 else float("inf")
 
 
 def lambda_max(spectral_norms: Sequence[float]) -> float:
@@ -68,14 +79,24 @@ def soft_threshold(matrix: Float[Array, "d_out d_in"], threshold: float) -> Floa
     return (left * np.maximum(s - threshold, 0.0)) @ right
 
 
+ATTAINED_ZERO = 1e-16  # of the loss at delta = 0: at lam = 0 a smaller squared loss is an interpolation up to rounding
+
+
 @dataclass(frozen=True)
 class OptimalityReport:
-    """Everything that decides whether a candidate is optimal, each number recomputed from data and candidate."""
+    """Everything that decides whether a candidate is optimal, each number recomputed from data and candidate.
+
+    ``dual`` is a lower bound of the optimal value; where ``rounding`` (absolute, of primal and dual together) was
+    estimated it has been taken off, so that a negative gap is a fault and not a matter of rounding. ``attained_zero``:
+    lam = 0, squared loss, and a primal of at most ``ATTAINED_ZERO`` of the loss at delta = 0.
+    """
 
     primal: float
     dual: float
     spectral_norm_ratio: float
     alignment: float
+    rounding: float = 0.0
+    attained_zero: bool = False
 
     @property
     def gap(self) -> float:
@@ -84,8 +105,8 @@ class OptimalityReport:
 
     @property
     def relative_gap(self) -> float:
-        """Gap over max(1, |primal|)."""
-        return self.gap / max(1.0, abs(self.primal))
+        """Gap over |primal|, 0 where the primal counts as zero; see ``relative_gap`` of this module."""
+        return 0.0 if self.attained_zero else relative_gap(self.gap, self.primal)
 
 
 def optimality_report(

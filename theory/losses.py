@@ -4,7 +4,8 @@ All functions take numpy or JAX arrays: predictions ``p`` (n, k) and targets ``y
 squared loss, (n, k) of +-1 for the logistic loss, and (n,) integer labels 0..k-1 for softmax cross-entropy.
 The mean over samples is left to the caller.
 
-Conjugates follow Fenchel: l*(z) = sup_p <z, p> - l(p), finite only on the closure of the gradient's range.
+Conjugates follow Fenchel: l*(z) = sup_p <z, p> - l(p), finite on the closure of the gradient's range and +inf outside
+it. A point counts as outside where it is so by more than the rounding of z itself (``DOMAIN_ROUNDING`` of float64).
 """
 
 from abc import ABC, abstractmethod
@@ -14,6 +15,7 @@ from typing import Any
 from jaxtyping import Float, Num
 
 Array = Any
+DOMAIN_ROUNDING = 16.0  # units of rounding of z's precision by which a dual point may leave the conjugate's domain
 
 
 def _namespace(p: Array) -> Any:
@@ -23,6 +25,10 @@ def _namespace(p: Array) -> Any:
 def _xlogx(xp: Any, q: Array) -> Array:
     positive = q > 0
     return xp.where(positive, q * xp.log(xp.where(positive, q, 1.0)), 0.0)
+
+
+def _slack(xp: Any, q: Array) -> float:
+    return DOMAIN_ROUNDING * float(xp.finfo(q.dtype).eps)
 
 
 @dataclass(frozen=True)
@@ -56,7 +62,7 @@ class Loss(ABC):
 
     @abstractmethod
     def conjugate(self, z: Float[Array, "n k"], y: Num[Array, "..."]) -> Float[Array, " n"]:
-        """Return the convex conjugate at z for every sample, shape (n,); z must lie in the gradient's range."""
+        """Return the convex conjugate at z for every sample, shape (n,): +inf where z is outside its domain."""
 
 
 @dataclass(frozen=True)
@@ -115,10 +121,13 @@ class Logistic(Loss):
         return (s * (1.0 - s))[:, :, None] * xp.eye(p.shape[1], dtype=p.dtype)[None]
 
     def conjugate(self, z: Float[Array, "n k"], y: Num[Array, "..."]) -> Float[Array, " n"]:
-        """Return q log q + (1 - q) log(1 - q) with q = -y z in [0, 1]."""
+        """Return q log q + (1 - q) log(1 - q) with q = -y z, +inf unless q is in [0, 1]."""
         xp = _namespace(z)
-        q = xp.clip(-y * z, 0.0, 1.0)
-        return (_xlogx(xp, q) + _xlogx(xp, 1.0 - q)).sum(axis=-1)
+        q = -y * z
+        slack = _slack(xp, q)
+        inside = ((q >= -slack) & (q <= 1.0 + slack)).all(axis=-1)
+        q = xp.clip(q, 0.0, 1.0)
+        return xp.where(inside, (_xlogx(xp, q) + _xlogx(xp, 1.0 - q)).sum(axis=-1), xp.inf)
 
 
 @dataclass(frozen=True)
@@ -160,10 +169,12 @@ class CrossEntropy(Loss):
         return s[:, :, None] * xp.eye(p.shape[1], dtype=p.dtype)[None] - s[:, :, None] * s[:, None, :]
 
     def conjugate(self, z: Float[Array, "n k"], y: Num[Array, "..."]) -> Float[Array, " n"]:
-        """Return sum_j q_j log q_j with q = z + e_y in the simplex."""
+        """Return sum_j q_j log q_j with q = z + e_y, +inf unless q is in the simplex."""
         xp = _namespace(z)
-        q = xp.clip(z + self._one_hot(z, y), 0.0, 1.0)
-        return _xlogx(xp, q).sum(axis=-1)
+        q = z + self._one_hot(z, y)
+        slack = _slack(xp, q) * q.shape[1]
+        inside = (q >= -slack).all(axis=1) & (xp.abs(q.sum(axis=1) - 1.0) <= slack)
+        return xp.where(inside, _xlogx(xp, xp.clip(q, 0.0, 1.0)).sum(axis=-1), xp.inf)
 
 
 SQUARED, LOGISTIC, CROSS_ENTROPY = Squared(), Logistic(), CrossEntropy()

@@ -78,7 +78,7 @@ def minimise_factors(
         accepted = False
         for _ in range(12):
             step, decrease, definite = _newton_step(problem, layers, factors, half, damping)
-            if decrease <= 1e-13 * max(1.0, abs(value)):
+            if decrease <= 1e-13 * abs(value):
                 if not definite:
                     step, _, _ = _newton_step(problem, layers, factors, half, damping, signed=True)
                 # below rounding of the objective only the gradient can judge

@@ -24,6 +24,9 @@ Array = Any
 _ACCURATE = 1e-6  # relative singular value above which a Gram matrix gives the pair to half the digits or more
 _EXCESS = 1e-7  # of the gradient's spectral norm over lam at a certified optimum
 _CLEARLY = 1e-3  # excess of the gradient's spectral norm over lam, relative to lam, that needs no certificate
+_FAR = 1e-2  # of lambda_max: below it lam is reached step by step
+_PATH_STEP = 10.0
+_ON_THE_WAY = 1e-4  # relative gap that is enough on the way
 _DAMPING = 0.3  # of lam, at the first Newton step after the sweeps
 _DROP = 1e-10  # relative singular value below which a column is taken out (the certificate puts it back if needed)
 
@@ -34,23 +37,42 @@ def solve_nuclear_norm(
 ) -> Solution[Factors]:
     """Return balanced factors of every layer with relative duality gap at most ``tol``, for lam > 0.
 
-    The status is OPTIMAL only if the gap, recomputed from the factors, is below the tolerance.
+    The status is OPTIMAL only if the gap, recomputed from the factors, is below the tolerance. A lam far below
+    lambda_max is reached by way of larger ones, each starting where the last one ended: the condition of the factored
+    problem grows like lambda_max / lam.
 
     Raises:
         BadInput: lam <= 0 or not finite.
     """
     if not (np.isfinite(lam) and lam > 0):
         raise BadInput(f"lambda {lam} is not positive: expected a finite number > 0")
-    factors: Factors = [(np.zeros((m, 0)), np.zeros((p, 0))) for m, p in problem.shapes]
+    top = problem.lambda_max()
+    start: Factors = [(np.zeros((m, 0)), np.zeros((p, 0))) for m, p in problem.shapes]
+    if lam < _FAR * top:
+        steps = int(np.ceil(np.log(_FAR * top / lam) / np.log(_PATH_STEP)))
+        for on_the_way in _FAR * top * (lam / (_FAR * top)) ** (np.arange(steps) / steps):
+            start = _solved_at(problem, float(on_the_way), start, _ON_THE_WAY, max_rounds, max_steps).value
+    return _solved_at(problem, lam, start, tol, max_rounds, max_steps)
+
+
+def _solved_at(
+    problem: ConvexProblem, lam: float, start: Factors, tol: float, max_rounds: int, max_steps: int
+) -> Solution[Factors]:
+    """Return the solution at one lam, by descents from a start with columns added until the gap is closed."""
+    factors = start
     newton_steps, first = 0, 0
     best = np.inf
     status = Status.MAX_STEPS
-    new = _violating_pairs(problem, factors, lam)
-    if max(float((u**2).sum(axis=0).max(initial=0.0)) for u, _ in new) > _CLEARLY * lam:
-        # zero is clearly not optimal: no certificate is needed to say so
-        sweeping = alternating_sweeps(problem, _with_columns(problem, factors, new, lam), lam)
-        factors, newton_steps = _descended(problem, sweeping, lam, tol, max_steps)
+    if any(u.shape[1] for u, _ in start):
+        factors, newton_steps = _descended(problem, start, lam, tol, max_steps)
         first = 1
+    else:
+        new = _violating_pairs(problem, factors, lam)
+        if max(float((u**2).sum(axis=0).max(initial=0.0)) for u, _ in new) > _CLEARLY * lam:
+            # zero is clearly not optimal: no certificate is needed to say so
+            sweeping = alternating_sweeps(problem, _with_columns(problem, factors, new, lam), lam)
+            factors, newton_steps = _descended(problem, sweeping, lam, tol, max_steps)
+            first = 1
     rounds = first
     for rounds in range(first, max_rounds):
         report = problem.report_at_factors(factors, lam)

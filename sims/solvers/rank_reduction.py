@@ -81,7 +81,8 @@ def null_direction(problem: ConvexProblem, factors: Factors) -> list[np.ndarray]
     rows, columns = matrix.shape
     if columns == 0:
         return None
-    _, sigma, right = np.linalg.svd(matrix, full_matrices=True)
+    tall = np.linalg.qr(matrix, mode="r") if rows > columns else matrix  # the left side is not needed, and may be huge
+    _, sigma, right = np.linalg.svd(tall, full_matrices=True)
     if columns <= rows and sigma[-1] > _NULL * sigma[0]:
         return None
     vector, result, start = right[-1], [], 0

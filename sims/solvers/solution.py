@@ -15,6 +15,7 @@ class Status(StrEnum):
     MAX_STEPS = "max_steps"
     STALLED = "stalled"
     RANK_LIMITED = "rank_limited"
+    INACCURATE = "inaccurate"
 
     @property
     def message(self) -> str:
@@ -28,6 +29,7 @@ _MESSAGES = {
     Status.MAX_STEPS: "the maximum number of steps was reached before the tolerance: raise max_steps",
     Status.STALLED: "no step decreases the objective further in float64: ask for a larger tolerance",
     Status.RANK_LIMITED: "the rank limit is below the rank of every minimiser that was found: raise the limit",
+    Status.INACCURATE: "rounding or the number of steps did not allow the tolerance: ask for a larger one or rescale",
 }
 
 

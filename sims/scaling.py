@@ -1,0 +1,138 @@
+"""Units of a problem: features and targets rescaled by powers of four, so that no number of the data is huge or tiny.
+
+With G' = 4^-a G and, for the squared loss, y' = 4^-b y and f0' = 4^-b f0, the minimiser is delta' = 4^(a-b) delta at
+lam' = 4^-(a+b) lam, and the objective is 4^-2b of what it was. Powers of two multiply without rounding, and factors
+scale by 2^(a-b), a power of two as well: a verdict found in the new units is one about the old ones, bit for bit.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import Any
+
+import numpy as np
+from jaxtyping import Float
+
+from sims.convex_problem import ConvexProblem
+from sims.errors import BadInput
+from sims.ntk.features import DenseFeatures, FactoredFeatures, TangentFeatures
+from theory.convex_lora import OptimalityReport
+
+Array = Any
+_SMALLEST_LAMBDA = 1e-290  # in the new units: products of it with anything of the data must not underflow
+
+
+@dataclass(frozen=True)
+class Units:
+    """The exponents a (features) and b (targets) of four, and what they do to candidates and objectives."""
+
+    features: int
+    targets: int
+
+    def lam(self, lam: Fraction) -> Fraction:
+        """Return lam in the new units, exactly."""
+        return lam * Fraction(4) ** -(self.features + self.targets)
+
+    def delta(self, delta: Float[Array, "m p"]) -> Float[Array, "m p"]:
+        """Return an update in the new units."""
+        return np.ldexp(delta, 2 * (self.features - self.targets))
+
+    def factor(self, factor: Float[Array, "m r"]) -> Float[Array, "m r"]:
+        """Return one factor of an update in the new units."""
+        return np.ldexp(factor, self.features - self.targets)
+
+    def factor_back(self, factor: Float[Array, "m r"]) -> Float[Array, "m r"]:
+        """Return one factor in the units of the data.
+
+        Raises:
+            BadInput: it does not fit into float64 there.
+        """
+        with np.errstate(over="ignore", under="ignore"):
+            return _fits(np.ldexp(factor, self.targets - self.features), factor, "the solution")
+
+    def value_back(self, value: float) -> float:
+        """Return a value of the objective in the units of the data.
+
+        Raises:
+            BadInput: it does not fit into float64 there.
+        """
+        with np.errstate(over="ignore", under="ignore"):
+            return float(_fits(np.ldexp(value, 4 * self.targets), np.asarray(value), "the objective"))
+
+    def gradient_back(self, value: float) -> float:
+        """Return a gradient with respect to an update, which scales as lam does, in the units of the data."""
+        with np.errstate(over="ignore", under="ignore"):
+            return float(np.ldexp(value, 2 * (self.features + self.targets)))
+
+    def report_back(self, report: OptimalityReport) -> OptimalityReport:
+        """Return a certificate in the units of the data."""
+        values = (report.primal, report.dual)
+        primal, dual = (self.value_back(value) if np.isfinite(value) else value for value in values)
+        return OptimalityReport(
+            primal,
+            dual,
+            report.spectral_norm_ratio,
+            self.value_back(report.alignment),
+            self.value_back(report.rounding) if np.isfinite(report.rounding) else report.rounding,
+            report.attained_zero,
+        )
+
+
+def _fits(scaled: Any, before: np.ndarray, what: str) -> Any:
+    if not np.isfinite(scaled).all() and np.isfinite(before).all():
+        raise BadInput(f"{what} does not fit into float64 (beyond 1e308): rescale the features or the targets")
+    return scaled
+
+
+def normalised(problem: ConvexProblem, lam: Fraction) -> tuple[ConvexProblem, Fraction, Units]:
+    """Return the problem and lam in units in which the largest feature and target lie between 1 and 4, and the units.
+
+    Raises:
+        BadInput: lam is so small beside the data that it underflows.
+    """
+    a = max((_exponent(_largest(layer)) for layer in problem.layers), key=_nonzero_first, default=None) or 0
+    b = 0
+    if problem.loss.name == "squared":
+        b = _exponent(max(float(np.abs(problem.y).max()), float(np.abs(problem.f0).max()))) or 0
+    units = Units(a, b)
+    scaled_lam = units.lam(lam)
+    if lam > 0 and float(scaled_lam) < _SMALLEST_LAMBDA:
+        raise BadInput(
+            f"lambda {float(lam):g} is more than 1e290 times smaller than the data: expected a larger one, or 0"
+        )
+    if a == b == 0:
+        return problem, scaled_lam, units
+    layers = tuple(_rescaled(layer, a) for layer in problem.layers)
+    y = problem.y if b == 0 else np.ldexp(problem.y, -2 * b)
+    return ConvexProblem(layers, np.ldexp(problem.f0, -2 * b), y, problem.loss), scaled_lam, units
+
+
+def _nonzero_first(exponent: int | None) -> tuple[bool, int]:
+    return exponent is not None, exponent or 0
+
+
+def _exponent(size: float | tuple[float, ...]) -> int | None:
+    """Return e with size / 4^e in [1, 4); the sizes of a product may not be multiplied. None for zero."""
+    parts = size if isinstance(size, tuple) else (size,)
+    if any(part == 0.0 for part in parts):
+        return None
+    return int(sum(np.frexp(part)[1] - 1 for part in parts)) // 2
+
+
+def _largest(layer: TangentFeatures) -> float | tuple[float, ...]:
+    if isinstance(layer, FactoredFeatures):
+        return float(np.abs(layer.signal).max()), float(np.abs(layer.activation).max())
+    return float(np.abs(np.asarray(layer.dense())).max())
+
+
+def _rescaled(layer: TangentFeatures, a: int) -> TangentFeatures:
+    """Return 4^-a times the features; each factor is brought to the size that the product has."""
+    if isinstance(layer, FactoredFeatures):
+        on_activation = (_exponent(float(np.abs(layer.activation).max())) or 0) * 2
+        return FactoredFeatures(np.ldexp(layer.signal, on_activation - 2 * a), np.ldexp(layer.activation, -on_activation))
+    return DenseFeatures(np.ldexp(np.asarray(layer.dense()), -2 * a))
+
+
+def factors_in(units: Units, factors: Sequence[tuple[Array, Array]]) -> list[tuple[Array, Array]]:
+    """Return pairs (u, v) in the new units."""
+    return [(units.factor(u), units.factor(v)) for u, v in factors]
