@@ -9,8 +9,9 @@ from fractions import Fraction
 import numpy as np
 from flint import arb, arb_mat, fmpq
 
-from proofs_check.rational import ball_sum, rational
+from proofs_check.rational import ball_sum
 from sims.convex_problem import ConvexProblem
+from sims.rationals import rational, rational_features
 
 
 class BallObjective:
@@ -18,10 +19,10 @@ class BallObjective:
 
     def __init__(self, problem: ConvexProblem, lam: Fraction) -> None:
         (layer,) = problem.layers
-        dense = np.asarray(layer.dense(), dtype=np.float64)
-        self.n, self.k, self.m, self.p = dense.shape
+        self.n, self.k, (self.m, self.p) = problem.n, problem.k, layer.shape
         self.loss, self.lam = problem.loss.name, arb(rational(lam))
-        self.features = [exact_matrix(g) for g in dense.reshape(-1, self.m, self.p)]
+        # factors are multiplied in rationals: in floats the product would be another problem
+        self.features = [arb_mat(g) for g in rational_features(layer)]
         self.transposed = [g.transpose() for g in self.features]
         self.f0 = [arb(float(a)) for a in problem.f0.flat]
         self.y = np.asarray(problem.y)
@@ -34,8 +35,15 @@ class BallObjective:
     def predictions(self, q: arb_mat) -> list[arb]:
         """Return f0 + <G_ik, u v^T>, row-major in (i, k)."""
         u, v = self.split(q)
-        delta = (u * v.transpose()).entries()
-        return [f + ball_sum(a * b for a, b in zip(g.entries(), delta)) for g, f in zip(self.features, self.f0)]
+        return self._predictions_at(u * v.transpose())
+
+    def _predictions_at(self, delta: arb_mat) -> list[arb]:
+        entries = delta.entries()
+        return [f + ball_sum(a * b for a, b in zip(g.entries(), entries)) for g, f in zip(self.features, self.f0)]
+
+    def value_at(self, delta: arb_mat) -> arb:
+        """Return the mean loss at an update, without any penalty."""
+        return _value(self.loss, self._predictions_at(delta), self.y, self.k) / self.n
 
     def value(self, q: arb_mat) -> arb:
         """Return the objective."""

@@ -5,15 +5,15 @@ the factored objective is (u, v) (gradient, inertia of the Hessian, gauge, sign 
 Source: arXiv 2402.11867, sections 3-4, and this project; lambda_min(S) >= 0 is the global certificate.
 """
 
-import warnings
 from dataclasses import dataclass
 from typing import Any, Literal
 
 import numpy as np
-import scipy.sparse.linalg as sparse
 from jaxtyping import Float
 
+from proofs_check.hessian_spectrum import DENSE_ROWS, hessian_spectrum
 from sims.convex_problem import ConvexProblem
+from sims.rounding import gradient_rounding, prediction_rounding
 from theory import factored_objective as lora
 from theory.factorisation import factor_penalty
 
@@ -27,12 +27,15 @@ Kind = Literal[
 ]
 GRADIENT_TOLERANCE = 1e-8  # of the gradient, relative to ||S|| ||Q||
 ZERO_TOLERANCE = 1e-8  # an eigenvalue counts as zero below this fraction of the largest
-_DENSE_HESSIAN = 2000  # rows up to which the whole spectrum is computed
+_NEAR_ZERO = 1e-3  # of the natural size of the factors: near Q = 0, a critical point itself, ||S|| ||Q|| is no scale
 
 
 @dataclass(frozen=True)
 class CriticalPoint:
-    """Second-order facts about Q = [u; v]; eigenvalues are of the Hessian, ``lowest_s`` of S = lam I + M + 2P."""
+    """Second-order facts about Q = [u; v]; eigenvalues are of the Hessian, ``lowest_s`` of S = lam I + M + 2P.
+
+    'Spurious' among the kinds means above the convex optimum; ``certify`` asks for a lower point of the same rank.
+    """
 
     objective: float
     gradient_norm: float
@@ -87,87 +90,119 @@ class CriticalPoint:
         }
 
 
+@dataclass(frozen=True)
+class FirstOrder:
+    """Gradient and S at (u, v): what needs no Hessian. ``size`` is ||Q||, ``natural`` the size factors have here."""
+
+    predictions: np.ndarray
+    s: np.ndarray
+    gradient_norm: float
+    lowest_s: float
+    s_norm: float
+    s_rounding: float
+    steepest: float
+    size: float
+    natural: float
+    negative_values: np.ndarray
+
+    @property
+    def s_scale(self) -> float:
+        """Scale of S; the gradient at delta = 0 keeps it meaningful at lam = 0, where S vanishes at the optimum."""
+        return max(self.s_norm, self.steepest)
+
+    @property
+    def relative_gradient_norm(self) -> float:
+        """||S Q|| over ||S|| ||Q||."""
+        return self.gradient_norm / max(self.s_scale * max(self.size, _NEAR_ZERO * self.natural), 1e-300)
+
+    @property
+    def gradient_rounding(self) -> float:
+        """How far rounding can have moved the gradient."""
+        return (self.s_rounding + 4e-16 * self.s_norm) * self.size
+
+
+def first_order(
+    problem: ConvexProblem,
+    u: Float[np.ndarray, "m r"],
+    v: Float[np.ndarray, "p r"],
+    lam: float,
+    perturbation: Float[np.ndarray, "d d"] | None = None,
+) -> FirstOrder:
+    """Return gradient and S at (u, v) of a problem with one layer, with their rounding."""
+    q = np.concatenate([u, v])
+    predictions = problem.predictions_low_rank([(u, v)])
+    z = problem.loss.gradient(predictions, problem.y)
+    (layer,) = problem.layers
+    moved = problem.loss.curvature * prediction_rounding(problem.layers, problem.f0, [(u, v)])
+    s = lora.stationarity_matrix(layer.adjoint(z) / problem.n, lam, perturbation)
+    values = np.linalg.eigvalsh(s)
+    steepest = problem.lambda_max()
+    # loss over gradient: the size that an update of this problem has, in its own units
+    at_zero = float(problem.loss.value(problem.f0, problem.y).mean())
+    return FirstOrder(
+        predictions=predictions,
+        s=s,
+        gradient_norm=float(np.linalg.norm(s @ q)),
+        lowest_s=float(values[0]),
+        s_norm=float(np.abs(values).max()),
+        s_rounding=gradient_rounding(layer, z, moved) / problem.n,
+        steepest=steepest,
+        size=float(np.linalg.norm(q)),
+        natural=float(np.sqrt(at_zero / steepest)) if steepest > 0 else 0.0,
+        negative_values=values[values < 0],
+    )
+
+
 def critical_point(
     problem: ConvexProblem,
     u: Float[np.ndarray, "m r"],
     v: Float[np.ndarray, "p r"],
     lam: float,
     perturbation: Float[np.ndarray, "d d"] | None = None,
+    *,
+    zero_tolerance: float = ZERO_TOLERANCE,
+    dense_rows: int = DENSE_ROWS,
 ) -> CriticalPoint:
     """Return the second-order facts at (u, v) of a problem with one layer, in float64.
 
-    Above ``_DENSE_HESSIAN`` rows only the lowest part of the Hessian's spectrum is computed (LOBPCG).
-
-    Raises:
-        RuntimeError: those eigenvalues did not converge.
+    Above ``dense_rows`` rows the Hessian is not formed; its inertia is counted through the measurements. Eigenvalues
+    below ``zero_tolerance`` of the largest count as zeros. No threshold is an absolute number.
     """
+    first = first_order(problem, u, v, lam, perturbation)
     q = np.concatenate([u, v])
-    predictions = problem.predictions_low_rank([(u, v)])
-    (gradient,) = problem.data_gradients(predictions)
-    s = lora.stationarity_matrix(gradient, lam, perturbation)
-    s_values = np.linalg.eigvalsh(s)
-    # the gradient at delta = 0 keeps the scale meaningful at lam = 0, where S vanishes at a global minimum
-    s_scale = max(float(np.abs(s_values).max()), problem.lambda_max())
-    norm = float(np.linalg.norm(s @ q))
-    objective = float(problem.loss.value(predictions, problem.y).mean()) + lam * float(factor_penalty(u, v))
+    objective = float(problem.loss.value(first.predictions, problem.y).mean()) + lam * float(factor_penalty(u, v))
     if perturbation is not None:
         objective += float((q * (perturbation @ q)).sum())
     rank = int(np.linalg.matrix_rank(q, tol=1e-6 * max(float(np.linalg.norm(q, 2)), 1e-300))) if q.size else 0
-    eigenvalues, scale = _hessian_spectrum(problem, s, u, v, predictions)
-    zero = ZERO_TOLERANCE * scale
-    above = eigenvalues[eigenvalues > zero]
-    gauge = lora.gauge_directions(u, v, weight_decay=lam > 0 or perturbation is not None)
+    spectrum = hessian_spectrum(problem, first.s, u, v, first.predictions, dense_rows=dense_rows)
+    zero = zero_tolerance * spectrum.scale
     return CriticalPoint(
         objective=objective,
-        gradient_norm=norm,
-        # near Q = 0, a critical point itself, ||S|| ||Q|| is no scale
-        relative_gradient_norm=norm / max(s_scale * max(float(np.linalg.norm(q)), 1e-3), 1e-300),
-        min_eigenvalue=float(eigenvalues[0]) if eigenvalues.size else 0.0,
-        zeros=int((np.abs(eigenvalues) <= zero).sum()),
-        next_eigenvalue=float(above[0]) if above.size else float("inf"),
-        scale=scale,
-        gauge_dimension=int(np.linalg.matrix_rank(gauge, tol=1e-8 * max(1.0, float(np.abs(q).max()))))
-        if gauge.size
-        else 0,
-        lowest_s=float(s_values[0]),
-        s_scale=s_scale,
+        gradient_norm=first.gradient_norm,
+        relative_gradient_norm=first.relative_gradient_norm,
+        min_eigenvalue=spectrum.smallest(),
+        zeros=spectrum.within(zero) if spectrum.diagonal.size else 0,
+        next_eigenvalue=spectrum.next_above(zero),
+        scale=spectrum.scale or first.s_norm,
+        gauge_dimension=gauge_dimension(u, v, weight_decay=lam > 0 or perturbation is not None),
+        lowest_s=first.lowest_s,
+        s_scale=first.s_scale,
         rank=rank,
-        negative_directions=int((s_values < -1e-6 * s_scale).sum()),
+        negative_directions=int((first.negative_values < -1e-6 * first.s_scale).sum()),
     )
 
 
-def _hessian_spectrum(
-    problem: ConvexProblem, s: np.ndarray, u: np.ndarray, v: np.ndarray, predictions: np.ndarray
-) -> tuple[np.ndarray, float]:
-    """Return ascending eigenvalues (all, or the lowest ones of a large Hessian) and the largest absolute value."""
-    (features,) = problem.layers
-    d, r = s.shape[0], u.shape[1]
-    if r == 0:
-        return np.zeros(0), float(np.abs(s).max())
-    by_u = features.project_input(v.T).dense()
-    by_v = np.swapaxes(features.project_output(u).dense(), 2, 3)
-    jacobian = np.concatenate([by_u, by_v], axis=2).reshape(problem.n, problem.k, d * r)
-    curvature = problem.loss.hessian(predictions, problem.y) / problem.n
-    flat = jacobian.reshape(-1, d * r)
-    if d * r <= _DENSE_HESSIAN:
-        weighted = (curvature @ jacobian).reshape(flat.shape)
-        values = np.linalg.eigvalsh(np.kron(s, np.eye(r)) + flat.T @ weighted)
-        return values, float(np.abs(values).max())
+def gauge_dimension(u: Float[np.ndarray, "m r"], v: Float[np.ndarray, "p r"], *, weight_decay: bool) -> int:
+    """Return the dimension of {Q W, W skew} (weight decay), or of {(u W, -v W^T)}: zeros that the gauge forces.
 
-    def product(x: np.ndarray) -> np.ndarray:
-        change = (flat @ x.reshape(-1)).reshape(problem.n, problem.k, 1)
-        return (s @ x.reshape(d, r)).reshape(-1) + flat.T @ (curvature @ change).reshape(-1)
+    From the ranks of the factors: W counts unless it vanishes on them. Kind: exact, for the numerical ranks.
+    """
+    r = u.shape[1]
 
-    operator = sparse.LinearOperator(
-        (d * r, d * r), matvec=product, matmat=lambda x: np.stack([*map(product, x.T)], 1), dtype=np.float64
-    )
-    top = float(abs(sparse.eigsh(operator, k=1, which="LM", return_eigenvectors=False)[0]))
-    # a block method: multiplicities (the gauge, plateaus) are what is counted, and a single Krylov space misses them
-    block = np.random.default_rng(0).standard_normal((d * r, min(d * r // 5, r * r + 4)))
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", UserWarning)  # slow convergence is judged by the residual below
-        lowest, vectors = sparse.lobpcg(operator, block, largest=False, tol=1e-9 * top, maxiter=2000)
-    residuals = np.linalg.norm(np.stack([*map(product, vectors.T)], 1) - vectors * lowest, axis=0)
-    if residuals.max() > ZERO_TOLERANCE * top:
-        raise RuntimeError(f"the lowest Hessian eigenvalues did not converge: residual {residuals.max() / top:.1e}")
-    return np.sort(lowest), top
+    def rank(factor: np.ndarray) -> int:
+        return int(np.linalg.matrix_rank(factor, tol=1e-8 * float(np.linalg.norm(factor, 2)))) if factor.any() else 0
+
+    if weight_decay:
+        idle = r - rank(np.concatenate([u, v]))
+        return r * (r - 1) // 2 - idle * (idle - 1) // 2
+    return r * r - (r - rank(u)) * (r - rank(v))

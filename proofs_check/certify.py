@@ -1,120 +1,151 @@
-"""What a candidate is: global minimum, spurious, saddle, not stationary, not optimal; in floats or proved."""
+"""What a candidate is: global minimum, spurious or other local minimum, saddle, ...; in floats or proved.
 
+Everything is decided in units in which the data are of moderate size (powers of four, so nothing is rounded), with
+relative thresholds: no verdict depends on the scale of the problem.
+"""
+
+from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any
 
 import numpy as np
 
-from proofs_check.certificates import CriticalPoint, critical_point
-from proofs_check.exact import MAX_EXACT_ROWS, SquaredProblem, gap_enclosure
-from proofs_check.interval_newton import SpuriousMinimum, prove_spurious_minimum
+from proofs_check.exact_verdict import exact_verdict
+from proofs_check.float_verdict import Judged, float_verdict
+from sims.certificate import certificate_at
 from sims.convex_problem import ConvexProblem
 from sims.errors import BadInput
 from sims.problem_files import Candidate
-from sims.solve import certificate_at, solve
+from sims.scaling import Units, normalised, without_loss
+from sims.solvers.threads import one_blas_thread
 from theory.convex_lora import OptimalityReport
-from theory.factorisation import factor_penalty
-
-_VIOLATION = 1e-9  # relative violation of a KKT condition that is more than rounding
+from theory.factorisation import factor_penalty, rebalanced
 
 
+@dataclass(frozen=True)
+class Posed:
+    """One question in moderate units: problem, lam, the update, and factors where the candidate has columns."""
+
+    problem: ConvexProblem
+    lam: Fraction
+    delta: np.ndarray
+    factors: tuple[np.ndarray, np.ndarray] | None
+    units: Units
+
+
+@one_blas_thread()
 def certify(
     problem: ConvexProblem, candidate: Candidate, lam: Fraction, *, exact: bool = False, tol: float = 1e-8
 ) -> dict[str, Any]:
     """Return the numbers and the verdict of ``certify --json`` for somebody's solution of a one-layer problem.
 
-    ``exact`` asks for a proof in rational or ball arithmetic; what cannot be proved is 'inconclusive'. A spurious local
-    minimum is proved at the factors themselves or within ``stationarity["radius"]`` of them (None: not proved).
+    ``exact`` asks for a proof in rational or ball arithmetic; what cannot be proved is 'inconclusive'. A local minimum
+    is proved at the factors themselves or within ``stationarity["radius"]`` of them (None: not proved).
 
     Raises:
-        BadInput: lam negative, tol not positive.
+        BadInput: lam negative, or too small beside the data; tol not positive; more than one layer; an objective that
+            does not fit into float64.
     """
     if lam < 0:
         raise BadInput(f"lambda {lam} is negative: expected a number >= 0")
     if not (np.isfinite(tol) and tol > 0):
         raise BadInput(f"tolerance {tol} is not positive: expected a relative gap such as 1e-8")
-    report = certificate_at(problem, [candidate.delta], float(lam))
-    point = None
-    if candidate.u is not None and candidate.v is not None:
-        point = critical_point(problem, candidate.u, candidate.v, float(lam))
-        excess = float(factor_penalty(candidate.u, candidate.v)) - _nuclear(candidate.delta)
-        primal = report.primal + float(lam) * excess
-        report = OptimalityReport(primal, report.dual, report.spectral_norm_ratio, report.alignment)
-    verdict = _float_verdict(report, point, float(lam), tol)
-    stationarity = None if point is None else _finite(point.json())
+    posed = pose(problem, candidate, lam)
+    report = _report(posed)
+    judged = float_verdict(posed.problem, posed.delta, posed.factors, float(posed.lam), report, tol)
+    proved = False
     if exact:
-        suspected = verdict
-        verdict = _exact_verdict(problem, candidate, lam, suspected, tol)
-        radius = None if verdict in ("inconclusive", "not_stationary", "global_minimum") else 0.0
-        if verdict == "inconclusive" and suspected == "spurious_local_minimum":
-            proof = _interval_proof(problem, candidate, lam)
-            verdict, radius = (suspected, proof.radius) if proof is not None else (verdict, None)
-        if stationarity is not None:
-            stationarity["radius"] = radius
+        judged = _proved(posed, problem, candidate, report, judged, tol)
+        proved = judged.verdict != "inconclusive"
+    shown = posed.units.report_back(report)
     return {
-        "verdict": verdict,
-        "primal": report.primal,
-        "dual": report.dual,
-        "gap": report.gap,
-        "relative_gap": report.relative_gap,
-        "exact": exact and verdict != "inconclusive",
-        "stationarity": stationarity,
+        "verdict": judged.verdict,
+        "primal": shown.primal,
+        "dual": shown.dual,
+        "gap": shown.gap,
+        "relative_gap": _finite(report.relative_gap),
+        "exact": proved,
+        "better_rank": judged.better_rank,
+        "better_value": None if judged.better_value is None else posed.units.value_back(judged.better_value),
+        "reason": judged.reason,
+        "stationarity": None if posed.factors is None else _stationarity(judged, posed.units, exact=exact),
     }
 
 
-def _nuclear(delta: np.ndarray) -> float:
-    return float(np.linalg.svd(delta, compute_uv=False).sum())
+def pose(problem: ConvexProblem, candidate: Candidate, lam: Fraction) -> Posed:
+    """Return the question in moderate units; factors are balanced at lam = 0, where their balance means nothing.
+
+    Raises:
+        BadInput: more than one layer, lam too small beside the data, factors whose penalty overflows.
+    """
+    if len(problem.layers) != 1:
+        raise BadInput(
+            f"{len(problem.layers)} layers in the problem, 1 in the solution: expected one of each, join them "
+            "block-diagonally"
+        )
+    scaled, scaled_lam, units = normalised(problem, lam)
+    if candidate.u is None or candidate.v is None or candidate.u.shape[1] == 0:
+        return Posed(scaled, scaled_lam, units.delta(candidate.delta), None, units)
+    u, v = units.factor(candidate.u), units.factor(candidate.v)
+    if lam == 0:
+        columns = u.shape[1]
+        u, v = (_padded(f, columns) for f in rebalanced(u, v))
+    with np.errstate(over="ignore"):
+        penalty = float(factor_penalty(u, v))
+    if not np.isfinite(penalty):
+        raise BadInput("the penalty of these factors does not fit into float64: balance them, u^T u = v^T v")
+    return Posed(scaled, scaled_lam, u @ v.T, (u, v), units)
 
 
-def _finite(values: dict[str, Any]) -> dict[str, Any]:
-    """Return the values with infinities as None: JSON has no infinity."""
-    return {k: (v if not isinstance(v, float) or np.isfinite(v) else None) for k, v in values.items()}
+def _padded(factor: np.ndarray, columns: int) -> np.ndarray:
+    """Return the factor with its old number of columns: balancing drops those that are beyond the side."""
+    return np.pad(factor, ((0, 0), (0, max(0, columns - factor.shape[1]))))
 
 
-def _float_verdict(report: OptimalityReport, point: CriticalPoint | None, lam: float, tol: float) -> str:
-    if report.relative_gap <= tol:
-        return "global_minimum"
-    if point is not None:
-        # a positive gap of this size contradicts S >= 0, so an almost definite S only means: not decided
-        return "inconclusive" if point.kind == "global_minimum" else point.kind
-    violated = report.spectral_norm_ratio > 1.0 + _VIOLATION
-    misaligned = report.alignment > _VIOLATION * max(lam, 1e-300) * max(1.0, report.primal / max(lam, 1e-300))
-    return "not_optimal" if violated or misaligned else "inconclusive"
+def _report(posed: Posed) -> OptimalityReport:
+    if posed.factors is None:
+        return certificate_at(posed.problem, [posed.delta], float(posed.lam))
+    penalty = float(factor_penalty(*posed.factors))
+    return certificate_at(posed.problem, [posed.factors], float(posed.lam), penalty=penalty)
 
 
-def _exact_verdict(problem: ConvexProblem, candidate: Candidate, lam: Fraction, suspected: str, tol: float) -> str:
-    """Return the verdict if it can be proved, else 'inconclusive'."""
-    squared = problem.loss.name == "squared"
-    rows = sum(problem.shapes[0])
-    small = rows * (1 if candidate.u is None else max(1, candidate.u.shape[1])) <= MAX_EXACT_ROWS
-    factors = None if candidate.u is None or candidate.v is None else (candidate.u, candidate.v)
-    if suspected == "global_minimum":
-        if squared and small and factors is None and SquaredProblem(problem, lam).proves_optimal(candidate.delta):
-            return suspected
-        proved = gap_enclosure(problem, candidate.delta, lam, factors).proves_gap_below(tol)
-        return suspected if proved else "inconclusive"
-    if not (squared and small):
-        return "inconclusive"
-    exact = SquaredProblem(problem, lam)
-    if factors is None:
-        # ||G||_op > lam, as an exact negative direction of S, contradicts optimality
-        return suspected if suspected == "not_optimal" and exact.proves_infeasible(candidate.delta) else "inconclusive"
-    if not exact.stationary(*factors):
-        return "not_stationary" if suspected == "not_stationary" else "inconclusive"
-    facts = exact.facts(*factors)
-    if facts.hessian_inertia[2]:
-        return "saddle"
-    if not facts.s_inertia[2]:
-        return "global_minimum"
-    return "spurious_local_minimum" if facts.strict_spurious else "spurious_second_order_point"
+def _proved(
+    posed: Posed,
+    problem: ConvexProblem,
+    candidate: Candidate,
+    report: OptimalityReport,
+    judged: Judged,
+    tol: float,
+) -> Judged:
+    """Return what is proved about the numbers in the files."""
+    if not without_loss(problem, posed.problem, posed.units):
+        return Judged("inconclusive", "the data span more than float64 can rescale: no proof is tried")
+    factors = None
+    if posed.factors is not None and candidate.u is not None and candidate.v is not None:
+        # the factors of the file: balancing them, which floats need at lam = 0, would round them
+        factors = posed.units.factor(candidate.u), posed.units.factor(candidate.v)
+    return exact_verdict(posed.problem, posed.delta, factors, posed.lam, report, judged, tol)
 
 
-def _interval_proof(problem: ConvexProblem, candidate: Candidate, lam: Fraction) -> SpuriousMinimum | None:
-    """Return the proof that a strict spurious minimum lies near float factors, or None."""
-    if candidate.u is None or candidate.v is None or candidate.u.size + candidate.v.size > MAX_EXACT_ROWS:
-        return None
-    better: list[tuple[np.ndarray, np.ndarray]] = []
-    # the optimum found in floats is only a point with a lower value here; nothing is taken from it on trust
-    if lam > 0 or problem.loss.name == "squared":
-        better = solve(problem, float(lam)).factors
-    return prove_spurious_minimum(problem, candidate.u, candidate.v, lam, better=better)
+def _stationarity(judged: Judged, units: Units, *, exact: bool) -> dict[str, Any]:
+    """Return the JSON object in the units of the data: the Hessian scales as lam, the gradient with the factors too."""
+    point, to_lam = judged.point, units.gradient_back
+    shown: dict[str, Any] = {
+        "gradient_norm": None if judged.gradient_norm is None else judged.gradient_norm,
+        "min_hessian_eigenvalue": None if point is None else to_lam(point.min_eigenvalue),
+        "gauge_zeros": None if point is None else point.zeros,
+        "next_eigenvalue": None if point is None else _finite(to_lam(point.next_eigenvalue)),
+        "gauge_dimension": None if point is None else point.gauge_dimension,
+        "lambda_min_s": None if point is None else to_lam(point.lowest_s),
+    }
+    if shown["gradient_norm"] is not None:
+        shown["gradient_norm"] = float(np.ldexp(shown["gradient_norm"], 3 * units.targets + units.features))
+    if exact:
+        shown["radius"] = judged.radius
+    return shown
+
+
+def _finite(value: float) -> float | None:
+    """Return None for infinities: JSON has none."""
+    return value if np.isfinite(value) else None
+

@@ -12,6 +12,7 @@ from fractions import Fraction
 import numpy as np
 from flint import arb, ctx, fmpq, fmpq_mat
 
+from proofs_check.exact_span import exactly_unreachable
 from proofs_check.rational import (
     BITS,
     ball_matrix,
@@ -21,11 +22,11 @@ from proofs_check.rational import (
     inertia,
     is_zero,
     proves_positive_definite,
-    rational,
-    rational_matrix,
     trace,
 )
 from sims.convex_problem import ConvexProblem
+from sims.rationals import rational, rational_features, rational_matrix
+from theory.convex_lora import ATTAINED_ZERO
 
 _SHRINKS = (1e-13, 1e-11, 1e-9)  # tried in turn: how far the dual point is pulled inside the feasible set
 MAX_EXACT_ROWS = 160  # rational elimination beyond this takes minutes
@@ -54,8 +55,7 @@ class ExactFacts:
 
 def _dense_rows(problem: ConvexProblem) -> list[fmpq_mat]:
     (features,) = problem.layers
-    dense = np.asarray(features.dense())
-    return [rational_matrix(g) for g in dense.reshape(-1, *dense.shape[2:])]
+    return list(rational_features(features))
 
 
 def _inner(a: fmpq_mat, b: fmpq_mat) -> fmpq:
@@ -170,16 +170,23 @@ def _linear_gauge_rank(left: fmpq_mat, right: fmpq_mat) -> int:
 
 @dataclass(frozen=True)
 class GapEnclosure:
-    """Balls that contain an upper bound of the primal and a lower bound of the dual; ``feasible`` must be True."""
+    """Balls around an upper bound of the primal and a lower bound of the dual; ``feasible`` must be True.
+
+    ``attained_zero``: at lam = 0 with the squared loss, the primal is proved to be at most ``ATTAINED_ZERO`` of the loss
+    at delta = 0, which counts as zero.
+    """
 
     primal: arb
     dual: arb
     feasible: bool
+    attained_zero: bool = False
 
     def proves_gap_below(self, tolerance: float) -> bool:
-        """Return whether primal - dual <= tolerance * max(1, |primal|) is proved."""
-        scale = max(1.0, abs(float(self.primal.mid())))
-        return bool(self.feasible and self.primal - self.dual <= arb(tolerance) * arb(scale))
+        """Return whether primal - dual <= tolerance |primal| is proved, and a negative gap is not."""
+        if self.attained_zero:
+            return True
+        gap = self.primal - self.dual
+        return bool(self.feasible and gap <= arb(tolerance) * abs(self.primal) and not gap < 0)
 
 
 def gap_enclosure(
@@ -192,7 +199,8 @@ def gap_enclosure(
     """Return a rigorous enclosure of primal and dual objective at a float candidate, for any of the three losses.
 
     With ``factors`` the primal is the factored objective (penalty of the factors), otherwise the nuclear norm, bounded
-    above through a float SVD whose defect is paid for in Frobenius norm.
+    above through a float SVD whose defect is paid for in Frobenius norm. At lam = 0 the dual point is a residual
+    projected exactly onto what no update can reach.
     """
     previous, ctx.prec = ctx.prec, bits
     try:
@@ -203,21 +211,42 @@ def gap_enclosure(
             x = u * v.transpose()
         f0 = [rational(float(a)) for a in problem.f0.flat]
         predictions = [_inner(g, x) + f for g, f in zip(rows, f0)]
-        for shrink in _SHRINKS:
-            z = _float_dual(problem, delta, float(lam), shrink)
-            gradient = fmpq_mat(x.nrows(), x.ncols())
-            for weight, g in zip(z.flat, rows):
-                gradient = gradient + (rational(float(weight)) / problem.n) * g
-            # z = 0 is feasible even at lam = 0, where nothing is strictly feasible
-            feasible = not z.any() or proves_positive_definite(ball_matrix(block_matrix(rational(lam), gradient)), bits)
-            if feasible:
-                break
+        z, feasible = _feasible_dual(problem, rows, predictions, delta, lam, bits)
         losses, conjugates = _loss_balls(problem, predictions, z, f0)
-        penalty = _penalty_ball(delta, x, factors)
+        penalty = _penalty_ball(delta, x, factors) if lam != 0 else arb(0)
         n = arb(problem.n)
-        return GapEnclosure(losses / n + arb(rational(lam)) * penalty, -conjugates / n, feasible)
+        attained = False
+        if lam == 0 and problem.loss.name == "squared":
+            targets = [rational(float(a)) for a in problem.y.flat]
+            at_zero = sum(((a - b) ** 2 for a, b in zip(f0, targets)), fmpq(0))
+            here = sum(((a - b) ** 2 for a, b in zip(predictions, targets)), fmpq(0))
+            attained = here <= rational(ATTAINED_ZERO) * at_zero
+        return GapEnclosure(losses / n + arb(rational(lam)) * penalty, -conjugates / n, feasible, attained)
     finally:
         ctx.prec = previous
+
+
+def _feasible_dual(
+    problem: ConvexProblem,
+    rows: list[fmpq_mat],
+    predictions: list[fmpq],
+    delta: np.ndarray,
+    lam: Fraction,
+    bits: int,
+) -> tuple[list[fmpq], bool]:
+    """Return a dual point, one exact number a measurement, and whether it is proved feasible."""
+    zero = [fmpq(0)] * len(rows)
+    if lam == 0:
+        return exactly_unreachable(problem, rows, predictions) or zero, True
+    for shrink in _SHRINKS:
+        z = [rational(float(weight)) for weight in _float_dual(problem, predictions, delta, float(lam), shrink).flat]
+        gradient = fmpq_mat(rows[0].nrows(), rows[0].ncols())
+        for weight, g in zip(z, rows):
+            if weight != 0:
+                gradient = gradient + (weight / problem.n) * g
+        if not any(z) or proves_positive_definite(ball_matrix(block_matrix(rational(lam), gradient)), bits):
+            return z, True
+    return zero, True
 
 
 def _penalty_ball(delta: np.ndarray, x: fmpq_mat, factors: tuple[np.ndarray, np.ndarray] | None) -> arb:
@@ -231,27 +260,42 @@ def _penalty_ball(delta: np.ndarray, x: fmpq_mat, factors: tuple[np.ndarray, np.
     return half + defect * arb(min(delta.shape)).sqrt()
 
 
-def _float_dual(problem: ConvexProblem, delta: np.ndarray, lam: float, shrink: float) -> np.ndarray:
-    """Return a float dual point, shrunk a little so that strict feasibility can be proved."""
-    z = problem.loss.gradient(problem.predictions([delta]), problem.y)
+def _float_dual(
+    problem: ConvexProblem, predictions: list[fmpq], delta: np.ndarray, lam: float, shrink: float
+) -> np.ndarray:
+    """Return a float dual point, shrunk a little so that strict feasibility can be proved.
+
+    The loss's gradient is taken at predictions that were computed exactly: where they nearly meet the targets (small
+    lam) floats would have lost the difference.
+    """
+    n, k = problem.n, problem.k
+    if problem.loss.name == "squared":
+        exact = (p - rational(float(t)) for p, t in zip(predictions, problem.y.flat))
+        z = np.array([_nearest(x) for x in exact]).reshape(n, k)
+    else:
+        z = problem.loss.gradient(np.array([_nearest(x) for x in predictions]).reshape(n, k), problem.y)
     (layer,) = problem.layers
-    top = float(np.linalg.norm(layer.adjoint(z / problem.n), 2))
+    top = float(np.linalg.norm(layer.adjoint(z / n), 2))
     scaled = z * min(1.0, lam / top if top > 0 else 1.0) * (1.0 - shrink)
     if problem.loss.name == "cross_entropy":
         # the simplex needs sum_j z_j = 0 exactly: entries on a grid of 2^-50 add without rounding
         grid = 2.0**-50
         scaled = np.round(scaled / grid) * grid
-        scaled[np.arange(problem.n), problem.y] -= scaled.sum(axis=1)
+        scaled[np.arange(n), problem.y] -= scaled.sum(axis=1)
     return scaled
 
 
-def _loss_balls(problem: ConvexProblem, predictions: list[fmpq], z: np.ndarray, f0: list[fmpq]) -> tuple[arb, arb]:
+def _nearest(x: fmpq) -> float:
+    return float(Fraction(int(x.p), int(x.q)))
+
+
+def _loss_balls(problem: ConvexProblem, predictions: list[fmpq], z: list[fmpq], f0: list[fmpq]) -> tuple[arb, arb]:
     """Return balls of sum_i l(p_i, y_i) and of sum_i [l*(z_i, y_i) - <z_i, f0_i>]."""
     name, k = problem.loss.name, problem.k
     value, conjugate = arb(0), arb(0)
     for i in range(problem.n):
         p = [arb(x) for x in predictions[i * k : (i + 1) * k]]
-        w = [rational(float(x)) for x in z[i]]
+        w = z[i * k : (i + 1) * k]
         conjugate -= ball_sum(arb(a * b) for a, b in zip(w, f0[i * k : (i + 1) * k]))
         if name == "cross_entropy":
             label = int(problem.y[i])

@@ -5,25 +5,11 @@ Floats are taken as the exact rationals they are. ``inertia`` is a proof for mat
 """
 
 from collections.abc import Iterable
-from fractions import Fraction
 from typing import Any
 
-import numpy as np
 from flint import arb, arb_mat, ctx, fmpq, fmpq_mat
 
 BITS = 160  # precision of the balls; decisions never depend on it, only whether one is reached
-
-
-def rational(value: float | int | Fraction) -> fmpq:
-    """Return the exact rational value of a finite float, integer or fraction."""
-    numerator, denominator = Fraction(value).as_integer_ratio()
-    return fmpq(numerator, denominator)
-
-
-def rational_matrix(array: np.ndarray) -> fmpq_mat:
-    """Return the exact rational matrix of a float array (m, n)."""
-    m, n = array.shape
-    return fmpq_mat(m, n, [rational(float(x)) for x in array.reshape(-1)])
 
 
 def is_zero(matrix: fmpq_mat) -> bool:

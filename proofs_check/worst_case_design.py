@@ -24,10 +24,11 @@ from types import ModuleType
 import numpy as np
 from jaxtyping import Float
 
-from proofs_check.rational import inertia, rational_matrix
+from proofs_check.rational import inertia
 from sims.convex_problem import ConvexProblem, make_problem
 from sims.errors import BadInput
 from sims.ntk.features import DenseFeatures
+from sims.rationals import rational_matrix
 from theory import factored_objective as lora
 from theory.losses import SQUARED
 

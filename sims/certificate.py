@@ -1,6 +1,6 @@
 """The duality certificate of a candidate, recomputed from data and candidate alone, with rounding charged.
 
-Any point z whose G(z) has spectral norm at most lam bounds the optimum from below. Two are tried: the loss's gradient at
+A point z whose G(z) has spectral norm at most lam bounds the optimum from below. Two are tried: the loss's gradient at
 the candidate, and the same corrected to satisfy the optimality system G(z) v = -lam u, G(z)^T u = -lam v on the
 candidate's singular pairs, which keeps its digits where predictions minus targets cancel (small lam). Primal and dual
 are moved apart by what rounding can have done to them, so a candidate is certified only if the gap is small in truth,
@@ -54,7 +54,9 @@ def certificate_at(
     zero = lam == 0 and problem.loss.name == "squared"
     at_zero = float(problem.loss.value(problem.f0, problem.y).mean()) if zero else 0.0
     attained = zero and primal + rounding <= convex_lora.ATTAINED_ZERO * at_zero
-    return OptimalityReport(primal, dual - rounding if dual > 0 or lam > 0 else dual, ratio, alignment, rounding, attained)
+    return OptimalityReport(
+        primal, dual - rounding if dual > 0 or lam > 0 else dual, ratio, alignment, rounding, attained
+    )
 
 
 def _predictions(problem: ConvexProblem, candidates: Sequence[Candidate]) -> Float[Array, "n k"]:
@@ -135,8 +137,10 @@ def _on_the_optimality_system(
     n, k = z.shape
     blocks, right = [], []
     for layer, candidate in zip(problem.layers, candidates, strict=True):
-        u, v = rebalanced(*candidate, tolerance=_PAIRS) if isinstance(candidate, tuple) else balanced_factors(
-            candidate, tolerance=_PAIRS
+        u, v = (
+            rebalanced(*candidate, tolerance=_PAIRS)
+            if isinstance(candidate, tuple)
+            else balanced_factors(candidate, tolerance=_PAIRS)
         )
         r = u.shape[1]
         if r == 0:

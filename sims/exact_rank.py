@@ -1,41 +1,15 @@
 """The rank of the features over the rationals: floats are the exact numbers they are, factors are multiplied exactly."""
 
-from collections.abc import Iterator, Sequence
-from fractions import Fraction
+from collections.abc import Sequence
 
-import numpy as np
-from flint import fmpq, fmpq_mat, nmod_mat
+from flint import fmpq_mat, nmod_mat
 
-from sims.ntk.features import FactoredFeatures, TangentFeatures
+from sims.ntk.features import TangentFeatures
+from sims.rationals import rational_features
 
 MOST_ENTRIES = 40_000  # of the rational matrix; elimination beyond this takes minutes
 MOST_ROWS = 200  # on its smaller side
 _PRIME = 2**61 - 1
-
-
-def rational(value: float | int | Fraction) -> fmpq:
-    """Return the exact rational value of a finite float, integer or fraction."""
-    numerator, denominator = Fraction(value).as_integer_ratio()
-    return fmpq(numerator, denominator)
-
-
-def rational_matrix(array: np.ndarray) -> fmpq_mat:
-    """Return the exact rational matrix of a float array (m, n)."""
-    m, n = array.shape
-    return fmpq_mat(m, n, [rational(float(x)) for x in array.reshape(-1)])
-
-
-def rational_features(layer: TangentFeatures) -> Iterator[fmpq_mat]:
-    """Yield every G_ik, row-major in (i, k), exactly: the product of the factors is taken in rationals."""
-    if isinstance(layer, FactoredFeatures):
-        for signals, activation in zip(np.asarray(layer.signal), np.asarray(layer.activation)):
-            right = rational_matrix(activation)
-            for signal in signals:
-                yield rational_matrix(signal).transpose() * right
-        return
-    dense = np.asarray(layer.dense())
-    for g in dense.reshape(-1, *dense.shape[2:]):
-        yield rational_matrix(g)
 
 
 def exact_rank(layers: Sequence[TangentFeatures], *, centred: bool) -> int | None:

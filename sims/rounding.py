@@ -62,12 +62,15 @@ def prediction_rounding(
     return total
 
 
-def gradient_rounding(layer: TangentFeatures, z: Float[Array, "n k"]) -> float:
-    """Return how far sum_ik z_ik G_ik can be from its exact value, in spectral norm, for the z that was given.
+def gradient_rounding(
+    layer: TangentFeatures, z: Float[Array, "n k"], moved: Float[Array, "n k"] | None = None
+) -> float:
+    """Return how far sum_ik z_ik G_ik can be from its exact value, in spectral norm.
 
-    Kind: upper bound, probabilistic.
+    The z that was given counts as exact unless ``moved`` says how far each of its entries may be off. Kind: upper
+    bound, probabilistic.
     """
-    terms = layer.n * layer.k + positions(layer)
-    entries = moduli(layer).adjoint(np.abs(z))
+    size = moduli(layer)
     # the Frobenius norm of the entrywise bound; a singular value is computed to a few units of the largest
-    return growth(terms) * float(np.linalg.norm(entries))
+    summed = growth(layer.n * layer.k + positions(layer)) * float(np.linalg.norm(size.adjoint(np.abs(z))))
+    return summed if moved is None else summed + float(np.linalg.norm(size.adjoint(moved)))

@@ -107,6 +107,27 @@ def normalised(problem: ConvexProblem, lam: Fraction) -> tuple[ConvexProblem, Fr
     return ConvexProblem(layers, np.ldexp(problem.f0, -2 * b), y, problem.loss), scaled_lam, units
 
 
+def without_loss(problem: ConvexProblem, scaled: ConvexProblem, units: Units) -> bool:
+    """Return whether the rescaled data hold exactly the numbers of the data: nothing tiny fell below float64."""
+
+    def same(old: Array, new: Array, exponent: int) -> bool:
+        return bool((np.ldexp(new, exponent) == old).all())
+
+    b = 2 * units.targets
+    if not same(problem.f0, scaled.f0, b) or (scaled.loss.name == "squared" and not same(problem.y, scaled.y, b)):
+        return False
+    for old, new in zip(problem.layers, scaled.layers, strict=True):
+        if isinstance(old, FactoredFeatures) and isinstance(new, FactoredFeatures):
+            on_activation = 2 * (_exponent(float(np.abs(old.activation).max())) or 0)
+            if not same(old.activation, new.activation, on_activation):
+                return False
+            if not same(old.signal, new.signal, 2 * units.features - on_activation):
+                return False
+        elif not same(np.asarray(old.dense()), np.asarray(new.dense()), 2 * units.features):
+            return False
+    return True
+
+
 def _nonzero_first(exponent: int | None) -> tuple[bool, int]:
     return exponent is not None, exponent or 0
 
@@ -129,7 +150,9 @@ def _rescaled(layer: TangentFeatures, a: int) -> TangentFeatures:
     """Return 4^-a times the features; each factor is brought to the size that the product has."""
     if isinstance(layer, FactoredFeatures):
         on_activation = (_exponent(float(np.abs(layer.activation).max())) or 0) * 2
-        return FactoredFeatures(np.ldexp(layer.signal, on_activation - 2 * a), np.ldexp(layer.activation, -on_activation))
+        return FactoredFeatures(
+            np.ldexp(layer.signal, on_activation - 2 * a), np.ldexp(layer.activation, -on_activation)
+        )
     return DenseFeatures(np.ldexp(np.asarray(layer.dense()), -2 * a))
 
 

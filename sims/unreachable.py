@@ -70,7 +70,8 @@ def _distance_to_feasible(span: FeatureSpan, z: Float[Array, " q"]) -> Float[Arr
         return None
     # rows of length one: A^T z = B^T (D z), and what is left of it moves D z by at most its norm over sigma
     weighted = lengths * z
-    left = float(np.linalg.norm(rows.T @ weighted)) + growth(z.size) * float(np.linalg.norm(np.abs(rows).T @ np.abs(weighted)))
+    summed = growth(z.size) * float(np.linalg.norm(np.abs(rows).T @ np.abs(weighted)))
+    left = float(np.linalg.norm(rows.T @ weighted)) + summed
     inner = np.where(lengths > 0, left / smallest / np.where(lengths > 0, lengths, 1.0), 0.0)
     plain = row_lengths(rows)  # 1, or 0 for features that are zero
     return inner * plain

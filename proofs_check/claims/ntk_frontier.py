@@ -7,7 +7,7 @@ from proofs_check.evidence import Evidence, Level, Measurement
 from proofs_check.exact import block_matrix
 from proofs_check.found_minima import described, noisy_families
 from proofs_check.instances import by_level
-from proofs_check.rational import inertia, rational, rational_matrix
+from proofs_check.rational import inertia
 from proofs_check.registry import claim
 from proofs_check.worst_case_design import (
     Structure,
@@ -17,6 +17,7 @@ from proofs_check.worst_case_design import (
     proves_exclusion,
     structure,
 )
+from sims.rationals import rational, rational_matrix
 from theory.rank_thresholds import spurious_possible
 
 _SDP = 1e-6  # accuracy of an interior-point optimum of size one

@@ -41,7 +41,9 @@ def solve_few_unknowns(
     rows = problem.n * problem.k
     matrix = np.concatenate([np.asarray(layer.dense()).reshape(rows, -1) for layer in problem.layers], axis=1)
     if problem.loss.name == "squared":
-        right, target = _triangle(matrix / np.sqrt(problem.n), (problem.y - problem.f0).reshape(-1) / np.sqrt(problem.n))
+        right, target = _triangle(
+            matrix / np.sqrt(problem.n), (problem.y - problem.f0).reshape(-1) / np.sqrt(problem.n)
+        )
         return solve_nuclear_norm(_quadratic(problem, right, target), lam, tol=0.1 * tol)
     point = np.zeros(matrix.shape[1])
     factors: Factors = [(np.zeros((m, 0)), np.zeros((p, 0))) for m, p in problem.shapes]

@@ -1,14 +1,12 @@
 """Certificates of critical points: the right word for every kind of point, whatever the gauge, the unit, the size."""
 
-from unittest import mock
-
 import hypothesis.strategies as st
 import numpy as np
 import pytest
 from hypothesis import given, settings
 
-from proofs_check import certificates
 from proofs_check.certificates import critical_point
+from proofs_check.hessian_spectrum import DENSE_ROWS
 from sims.convex_problem import ConvexProblem, make_problem
 from sims.ntk.features import DenseFeatures, FactoredFeatures
 from sims.solve import solve
@@ -218,11 +216,10 @@ def noisy_family(size: int) -> tuple[ConvexProblem, np.ndarray, np.ndarray, floa
 
 
 @pytest.mark.parametrize("size", [5, 12])
-def test_lanczos_finds_what_the_dense_spectrum_finds(size: int) -> None:
+def test_counting_finds_what_the_dense_spectrum_finds(size: int) -> None:
     problem, u, v, lam = noisy_family(size)
     dense = critical_point(problem, u, v, lam)
-    with mock.patch.object(certificates, "_DENSE_HESSIAN", 4):
-        sparse = critical_point(problem, u, v, lam)
+    sparse = critical_point(problem, u, v, lam, dense_rows=4)
     assert (sparse.kind, sparse.zeros) == (dense.kind, dense.zeros)
     tolerance = GAUGE_ZERO
     close(sparse.min_eigenvalue, dense.min_eigenvalue, tolerance)
@@ -230,20 +227,18 @@ def test_lanczos_finds_what_the_dense_spectrum_finds(size: int) -> None:
 
 
 @pytest.mark.parametrize("family", ["A'", "B"])
-def test_lanczos_counts_every_zero_of_a_manifold(family: Family) -> None:
+def test_slices_count_every_zero_of_a_manifold(family: Family) -> None:
     made = planted_instance(family, 3, 9, 9)
     problem = planted_problem(made)
-    with mock.patch.object(certificates, "_DENSE_HESSIAN", 4):
-        facts = critical_point(problem, made.u, made.v, made.lam)
+    facts = critical_point(problem, made.u, made.v, made.lam, dense_rows=4)
     assert facts.zeros == made.zero_eigenvalues
 
 
-def test_lanczos_sees_a_saddle() -> None:
+def test_slices_see_a_saddle() -> None:
     problem = random_problem(0, SQUARED, n=6, shapes=((10, 12),))
     u, v = np.zeros((10, 2)), np.zeros((12, 2))
     lam = 0.5 * problem.lambda_max()
-    with mock.patch.object(certificates, "_DENSE_HESSIAN", 4):
-        facts = critical_point(problem, u, v, lam)
+    facts = critical_point(problem, u, v, lam, dense_rows=4)
     assert facts.kind == "saddle"
     close(facts.min_eigenvalue, critical_point(problem, u, v, lam).min_eigenvalue, GAUGE_ZERO)
 
@@ -252,7 +247,7 @@ def test_a_truly_large_hessian_is_certified_without_its_full_spectrum() -> None:
     made = planted_instance("A", 2, 520, 520)
     u, v = made.u, made.v
     facts = critical_point(planted_problem(made), u, v, made.lam)
-    assert u.shape[1] * 1040 > certificates._DENSE_HESSIAN
+    assert u.shape[1] * 1040 > DENSE_ROWS
     assert facts.kind == "spurious_local_minimum"
     assert facts.zeros == 1
     close(made.n * facts.next_eigenvalue, made.next_eigenvalue, GAUGE_ZERO)

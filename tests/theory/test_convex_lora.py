@@ -79,10 +79,13 @@ def test_report_of_a_one_entry_problem_is_the_hand_computation() -> None:
     assert (worse.primal, worse.dual, worse.spectral_norm_ratio, worse.alignment) == (1.0, 0.875, 2.0, -0.5)
 
 
-def test_relative_gap_is_relative_to_large_objectives_only() -> None:
+def test_relative_gap_is_relative_to_the_objective_whatever_its_size() -> None:
     small = convex_lora.OptimalityReport(primal=0.5, dual=0.25, spectral_norm_ratio=1.0, alignment=0.0)
     large = convex_lora.OptimalityReport(primal=100.0, dual=50.0, spectral_norm_ratio=1.0, alignment=0.0)
-    assert (small.relative_gap, large.relative_gap) == (0.25, 0.5)
+    assert (small.relative_gap, large.relative_gap) == (0.5, 0.5)
+    assert convex_lora.relative_gap(0.0, 0.0) == 0.0
+    assert convex_lora.relative_gap(1e-30, 0.0) == np.inf
+    assert convex_lora.relative_gap(-1.0, 2.0) == -0.5
 
 
 def test_ratio_without_weight_decay_is_infinite() -> None:
