@@ -213,6 +213,6 @@ def row_weights(
     right = (half @ change[:, :, None]).reshape(-1)
     # positive definite unless a signed metric entered
     _, weights, failed = lapack.dposv(system.T, right, lower=True)
-    if failed:
-        weights = np.linalg.solve(system, right)
+    if failed:  # indefinite, or singular to rounding where lam is negligible
+        weights = np.linalg.lstsq(system, right, rcond=None)[0]
     return (np.swapaxes(half, 1, 2) @ weights.reshape(n, k, 1))[:, :, 0]

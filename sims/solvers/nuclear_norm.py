@@ -26,6 +26,7 @@ _EXCESS = 1e-7  # of the gradient's spectral norm over lam at a certified optimu
 _CLEARLY = 1e-3  # excess of the gradient's spectral norm over lam, relative to lam, that needs no certificate
 _FAR = 1e-2  # of lambda_max: below it lam is reached step by step
 _PATH_STEP = 10.0
+_NEGLIGIBLE = 1e-15  # of lambda_max: floats cannot follow the path any farther
 _ON_THE_WAY = 1e-4  # relative gap that is enough on the way
 _DAMPING = 0.3  # of lam, at the first Newton step after the sweeps
 _DROP = 1e-10  # relative singular value below which a column is taken out (the certificate puts it back if needed)
@@ -49,8 +50,10 @@ def solve_nuclear_norm(
     top = problem.lambda_max()
     start: Factors = [(np.zeros((m, 0)), np.zeros((p, 0))) for m, p in problem.shapes]
     if lam < _FAR * top:
-        steps = int(np.ceil(np.log(_FAR * top / lam) / np.log(_PATH_STEP)))
-        for on_the_way in _FAR * top * (lam / (_FAR * top)) ** (np.arange(steps) / steps):
+        first = _FAR * top
+        last = max(lam, _NEGLIGIBLE * top)
+        steps = int(np.ceil(np.log(first / last) / np.log(_PATH_STEP)))
+        for on_the_way in first * (last / first) ** (np.arange(steps) / max(steps, 1)):
             start = _solved_at(problem, float(on_the_way), start, _ON_THE_WAY, max_rounds, max_steps).value
     return _solved_at(problem, lam, start, tol, max_rounds, max_steps)
 

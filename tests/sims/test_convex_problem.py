@@ -49,10 +49,51 @@ def test_generic_features_count_as_kn_and_as_one_output_less_for_softmax(loss: L
 @given(seed=seeds, rank=st.integers(1, 4))
 def test_dependent_features_count_by_the_dimension_of_their_span(seed: int, rank: int) -> None:
     rng = np.random.default_rng(seed)
-    basis = rng.standard_normal((rank, 4, 5))
-    g = np.einsum("nq,qij->nij", rng.standard_normal((7, rank)), basis)[:, None]
+    basis = rng.integers(-9, 10, (rank, 4, 5)).astype(float)
+    weights = rng.integers(-9, 10, (7, rank)).astype(float)
+    g = np.einsum("nq,qij->nij", weights, basis)[:, None]
     problem = make_problem([DenseFeatures(g)], np.zeros((7, 1)), rng.standard_normal((7, 1)), SQUARED)
-    assert problem.measurements == rank
+    assert problem.measurements == np.linalg.matrix_rank(g.reshape(7, 20)) <= rank
+
+
+def test_features_that_are_dependent_up_to_rounding_only_count_in_full() -> None:
+    rng = np.random.default_rng(0)
+    g = np.einsum("nq,qij->nij", rng.standard_normal((7, 2)), rng.standard_normal((2, 4, 5)))[:, None]
+    assert make_problem([DenseFeatures(g)], np.zeros((7, 1)), np.zeros(7), SQUARED).measurements == 7
+
+
+@pytest.mark.parametrize(
+    ("second", "count"),
+    [({(1, 1): 1e-8, (0, 0): 1.0}, 2), ({(1, 1): 1e-20}, 2), ({(1, 1): 1e-20, (0, 0): 1.0}, 2), ({(0, 0): 2.0}, 1)],
+)
+def test_a_count_is_never_too_small(second: dict, count: int) -> None:
+    g = np.zeros((2, 1, 3, 3))
+    g[0, 0, 0, 0] = 1.0
+    for at, value in second.items():
+        g[1, 0][at] = value
+    problem = make_problem([DenseFeatures(g)], np.zeros((2, 1)), np.array([1.0, -1.0]), SQUARED)
+    assert problem.measurements == count
+
+
+def test_factors_that_cancel_in_floats_are_counted_by_their_exact_product() -> None:
+    """signal . activation is 2^-60, which floats round to zero."""
+    signal, activation = np.zeros((1, 1, 2, 1)), np.zeros((1, 2, 1))
+    signal[0, 0, :, 0], activation[0, :, 0] = [1 + 2.0**-30, -(1 + 2.0**-29)], [1 + 2.0**-30, 1.0]
+    features = FactoredFeatures(signal, activation)
+    assert not np.asarray(features.dense()).any()
+    assert make_problem([features], np.zeros((1, 1)), np.ones(1), SQUARED).measurements == 1
+
+
+def test_many_samples_with_few_parameters_are_counted_on_the_smaller_side() -> None:
+    g = np.random.default_rng(0).standard_normal((60_000, 10, 2, 3))
+    assert make_problem([DenseFeatures(g)], np.zeros((60_000, 10)), np.zeros((60_000, 10)), SQUARED).measurements == 6
+
+
+def test_missing_and_surplus_updates_are_refused() -> None:
+    problem = random_problem(0, shapes=((3, 4), (2, 2)))
+    for deltas in ([np.zeros((3, 4))], [np.zeros((3, 4)), np.zeros((2, 2)), np.zeros((2, 2))]):
+        with pytest.raises(BadInput, match="updates for 2 layers"):
+            problem.report(deltas, 0.1)
 
 
 def test_features_of_very_different_size_all_count() -> None:

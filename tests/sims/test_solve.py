@@ -31,7 +31,8 @@ def test_solution_is_certified_and_within_the_rank_budget(loss: Loss, seed: int)
     assert solution.status is Status.OPTIMAL
     assert solution.certificate.relative_gap <= SOLVER_GAP
     assert rank_budget(solution.ranks) <= problem.measurements
-    assert solution.certificate == problem.report(solution.deltas, lam)
+    again = problem.report(solution.deltas, lam)
+    close([solution.certificate.primal, solution.certificate.dual], [again.primal, again.dual])
     assert solution.ranks == [u.shape[1] for u, _ in solution.factors]
 
 
@@ -110,6 +111,7 @@ def test_report_has_the_numbers_of_the_command_and_is_json() -> None:
         "rank_no_spurious",
         "n_measurements",
         "seconds",
+        "reason",
     }
     assert numbers["n_measurements"] == 8
     assert (numbers["rank_existence"], numbers["rank_no_spurious"]) == (pataki_rank(8), generic_rank(8))
