@@ -148,4 +148,3 @@ def _stationarity(judged: Judged, units: Units, *, exact: bool) -> dict[str, Any
 def _finite(value: float) -> float | None:
     """Return None for infinities: JSON has none."""
     return value if np.isfinite(value) else None
-

@@ -172,4 +172,3 @@ class _precision:
 
     def __exit__(self, *_: object) -> None:
         ctx.prec = self.previous
-

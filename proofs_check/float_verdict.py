@@ -110,4 +110,3 @@ def _factors(problem: ConvexProblem, u: Array, v: Array, lam: float, report: Opt
         return Judged(word, "above the convex optimum; no lower point of its rank was found", norm, point)
     word = "spurious_local_minimum" if strict else "spurious_second_order_point"
     return Judged(word, "", norm, point, lower.rank, lower.value, (lower.u, lower.v))
-

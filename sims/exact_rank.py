@@ -1,4 +1,4 @@
-"""The rank of the features over the rationals: floats are the exact numbers they are, factors are multiplied exactly."""
+"""The rank of the features over the rationals: floats are exact numbers there, factors are multiplied exactly."""
 
 from collections.abc import Sequence
 

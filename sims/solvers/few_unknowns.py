@@ -48,8 +48,8 @@ def solve_few_unknowns(
     point = np.zeros(matrix.shape[1])
     factors: Factors = [(np.zeros((m, 0)), np.zeros((p, 0))) for m, p in problem.shapes]
     value = _objective(problem, matrix, point, lam)
-    rounds, status = 0, Status.MAX_STEPS
-    for rounds in range(max_rounds):
+    status, rounds = Status.MAX_STEPS, 0
+    for rounds in range(max_rounds):  # noqa: B007 (told in the statistics)
         if 0.0 <= certificate_at(problem, factors, lam).relative_gap <= 0.5 * tol:
             status = Status.OPTIMAL
             break
@@ -67,7 +67,7 @@ def solve_few_unknowns(
 
 def _triangle(matrix: Float[Array, "q p"], target: Float[Array, " q"]) -> tuple[Array, Array]:
     """Return R and Q^T target of the QR decomposition of the matrix."""
-    both = np.linalg.qr(np.concatenate([matrix, target[:, None]], axis=1), mode="r")
+    both = np.asarray(np.linalg.qr(np.concatenate([matrix, target[:, None]], axis=1), mode="r"))
     size = min(matrix.shape)
     return both[:size, :-1], both[:size, -1]
 

@@ -55,6 +55,8 @@ def solve_nuclear_norm(
         steps = int(np.ceil(np.log(first / last) / np.log(_PATH_STEP)))
         for on_the_way in first * (last / first) ** (np.arange(steps) / max(steps, 1)):
             start = _solved_at(problem, float(on_the_way), start, _ON_THE_WAY, max_rounds, max_steps).value
+    if lam < _NEGLIGIBLE * top:  # residuals as small as lam asks for do not exist in float64
+        return Solution(start, Status.STALLED, {})
     return _solved_at(problem, lam, start, tol, max_rounds, max_steps)
 
 
