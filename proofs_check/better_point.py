@@ -75,8 +75,10 @@ def _tried(problem: ConvexProblem, u: Array, v: Array, lam: float) -> list[tuple
     g = np.random.default_rng(0)
     steepest = problem.lambda_max()
     natural = np.sqrt(problem.loss.value(problem.f0, problem.y).mean() / max(steepest, 1e-300))
-    for _ in range(_STARTS):
-        starts.append((natural * g.standard_normal((m, r)) / m**0.5, natural * g.standard_normal((p, r)) / p**0.5))
+    starts += [
+        (natural * g.standard_normal((m, r)) / m**0.5, natural * g.standard_normal((p, r)) / p**0.5)
+        for _ in range(_STARTS)
+    ]
     starts += _turned(problem, u, v, lam, natural)
     for start in starts:
         ((a, b),) = minimise_factors(problem, [start], damped, max_steps=200).factors

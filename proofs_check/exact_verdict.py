@@ -8,8 +8,9 @@ from flint import arb, ctx
 from jaxtyping import Float
 
 from proofs_check.ball_objective import BallObjective, exact_matrix
-from proofs_check.exact import MAX_EXACT_ROWS, SquaredProblem, gap_enclosure
+from proofs_check.exact import MAX_EXACT_ROWS, SquaredProblem
 from proofs_check.float_verdict import Judged
+from proofs_check.gap_enclosure import gap_enclosure
 from proofs_check.interval_newton import prove_strict_minimum
 from proofs_check.rational import BITS, ball_sum
 from sims.convex_problem import ConvexProblem
@@ -143,7 +144,7 @@ def _spurious(
     *,
     strict: bool,
 ) -> Judged:
-    """Return the word for a second-order point above the optimum: spurious where a lower point of its rank is proved."""
+    """Return the word for a second-order point above the optimum: spurious where a lower one of its rank is proved."""
     word = "local_minimum" if strict else "second_order_point"
     lower = None
     if found.better is not None and found.better[0].shape[1] <= factors[0].shape[1]:

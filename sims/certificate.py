@@ -124,8 +124,8 @@ def _charged_dual(problem: ConvexProblem, z: Float[Array, "n k"], tops: Sequence
     terms = np.abs(point * problem.f0).sum(axis=1) + np.abs(conjugate)
     if problem.loss.name == "squared":  # l* = z^2/2 + z y: its two terms may cancel
         terms = terms + (np.abs(point * problem.y) + 0.5 * point**2).sum(axis=1)
-    else:  # q = -y z or z + e_y is off by a unit, which x log x multiplies by its logarithm
-        terms = terms + problem.k
+    else:  # the entropies are sums of terms of either sign, each as accurate as z
+        terms = terms + np.abs(point).sum(axis=1) * (1.0 + np.abs(np.log(np.abs(point).clip(1e-300))).max(axis=1))
     value = float(((point * problem.f0).sum(axis=1) - conjugate).mean())
     return value - 8.0 * UNIT * float(terms.mean())
 

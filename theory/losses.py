@@ -27,6 +27,13 @@ def _xlogx(xp: Any, q: Array) -> Array:
     return xp.where(positive, q * xp.log(xp.where(positive, q, 1.0)), 0.0)
 
 
+def _one_less(xp: Any, z: Array) -> Array:
+    """Return (1 + z) log(1 + z) for z in [-1, 0], accurate for small z."""
+    above = z > -1.0
+    safe = xp.where(above, z, 0.0)
+    return xp.where(above, (1.0 + safe) * xp.log1p(safe), 0.0)
+
+
 def _slack(xp: Any, q: Array) -> float:
     return DOMAIN_ROUNDING * float(xp.finfo(q.dtype).eps)
 
@@ -106,9 +113,9 @@ class Logistic(Loss):
         return xp.logaddexp(xp.zeros_like(p), -y * p).sum(axis=-1)
 
     def _sigmoid(self, p: Float[Array, "n k"], y: Num[Array, "..."]) -> Float[Array, "n k"]:
-        # sigma(-y p), written with tanh so that neither tail overflows
+        # sigma(-y p) with all its digits in both tails: what is left of a small loss must not be a difference to 1
         xp = _namespace(p)
-        return 0.5 * (1.0 - xp.tanh(0.5 * y * p))
+        return xp.exp(-xp.logaddexp(xp.zeros_like(p), y * p))
 
     def gradient(self, p: Float[Array, "n k"], y: Num[Array, "..."]) -> Float[Array, "n k"]:
         """Return -y sigma(-y p)."""
@@ -127,7 +134,7 @@ class Logistic(Loss):
         slack = _slack(xp, q)
         inside = ((q >= -slack) & (q <= 1.0 + slack)).all(axis=-1)
         q = xp.clip(q, 0.0, 1.0)
-        return xp.where(inside, (_xlogx(xp, q) + _xlogx(xp, 1.0 - q)).sum(axis=-1), xp.inf)
+        return xp.where(inside, (_xlogx(xp, q) + _one_less(xp, -q)).sum(axis=-1), xp.inf)
 
 
 @dataclass(frozen=True)
@@ -154,13 +161,20 @@ class CrossEntropy(Loss):
     def value(self, p: Float[Array, "n k"], y: Num[Array, "..."]) -> Float[Array, " n"]:
         """Return log-sum-exp(p) - p_y."""
         xp = _namespace(p)
-        top = p.max(axis=1)
-        log_sum = top + xp.log(xp.exp(p - top[:, None]).sum(axis=1))
-        return log_sum - (p * self._one_hot(p, y)).sum(axis=1)
+        label = self._one_hot(p, y)
+        ahead = p - (p * label).sum(axis=1, keepdims=True)
+        top = ahead.max(axis=1)
+        largest = xp.argmax(ahead, axis=1)[:, None] == xp.arange(p.shape[1])[None, :]
+        # the largest term is 1 exactly: log1p of the others keeps the digits of a small loss
+        others = xp.where(largest, 0.0, xp.exp(ahead - top[:, None])).sum(axis=1)
+        return top + xp.log1p(others)
 
     def gradient(self, p: Float[Array, "n k"], y: Num[Array, "..."]) -> Float[Array, "n k"]:
-        """Return softmax(p) - e_y."""
-        return self._softmax(p) - self._one_hot(p, y)
+        """Return softmax(p) - e_y; at the label minus the sum of the others, which keeps its digits."""
+        xp = _namespace(p)
+        label = self._one_hot(p, y) > 0
+        others = xp.where(label, 0.0, self._softmax(p))
+        return xp.where(label, -others.sum(axis=1, keepdims=True), others)
 
     def hessian(self, p: Float[Array, "n k"], y: Num[Array, "..."]) -> Float[Array, "n k k"]:
         """Return diag(s) - s s^T with s = softmax(p)."""
@@ -174,7 +188,10 @@ class CrossEntropy(Loss):
         q = z + self._one_hot(z, y)
         slack = _slack(xp, q) * q.shape[1]
         inside = (q >= -slack).all(axis=1) & (xp.abs(q.sum(axis=1) - 1.0) <= slack)
-        return xp.where(inside, _xlogx(xp, xp.clip(q, 0.0, 1.0)).sum(axis=-1), xp.inf)
+        label = self._one_hot(z, y) > 0
+        # at the label q = 1 + z: its logarithm keeps the digits of a small z
+        terms = xp.where(label, _one_less(xp, xp.clip(z, -1.0, 0.0)), _xlogx(xp, xp.clip(z, 0.0, 1.0)))
+        return xp.where(inside, terms.sum(axis=-1), xp.inf)
 
 
 SQUARED, LOGISTIC, CROSS_ENTROPY = Squared(), Logistic(), CrossEntropy()

@@ -27,6 +27,7 @@ _CLEARLY = 1e-3  # excess of the gradient's spectral norm over lam, relative to 
 _FAR = 1e-2  # of lambda_max: below it lam is reached step by step
 _PATH_STEP = 10.0
 _NEGLIGIBLE = 1e-15  # of lambda_max: floats cannot follow the path any farther
+_ROUNDS_ON_THE_WAY = 8
 _ON_THE_WAY = 1e-4  # relative gap that is enough on the way
 _DAMPING = 0.3  # of lam, at the first Newton step after the sweeps
 _DROP = 1e-10  # relative singular value below which a column is taken out (the certificate puts it back if needed)
@@ -54,7 +55,7 @@ def solve_nuclear_norm(
         last = max(lam, _NEGLIGIBLE * top)
         steps = int(np.ceil(np.log(first / last) / np.log(_PATH_STEP)))
         for on_the_way in first * (last / first) ** (np.arange(steps) / max(steps, 1)):
-            start = _solved_at(problem, float(on_the_way), start, _ON_THE_WAY, max_rounds, max_steps).value
+            start = _solved_at(problem, float(on_the_way), start, _ON_THE_WAY, _ROUNDS_ON_THE_WAY, max_steps // 2).value
     if lam < _NEGLIGIBLE * top:  # residuals as small as lam asks for do not exist in float64
         return Solution(start, Status.STALLED, {})
     return _solved_at(problem, lam, start, tol, max_rounds, max_steps)
