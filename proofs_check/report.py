@@ -1,20 +1,18 @@
 """The report: one self-contained page made of the ledger's rows, the figures and the environment."""
 
-import base64
 import math
-import os
 import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
-from urllib.parse import quote
 
 import jinja2
 from markupsafe import Markup, escape
 
-from proofs_check import readable
+from proofs_check import pictures, readable, search
+from proofs_check.bibliography import with_authors
 from proofs_check.evidence import Measurement
 from proofs_check.ledger import as_expected
 from sims.records import write_atomic
@@ -120,7 +118,7 @@ def write_report(
     counts = Counter(outcome_of(row).key for row in ordered)
     html = _template().render(
         rows=ordered,
-        figures=[_figure(Path(out), figure) for figure in figures],
+        figures=[pictures.shown(Path(out), figure) for figure in figures],
         environment=environment,
         machine=_machine(environment),
         level=level,
@@ -131,6 +129,7 @@ def write_report(
         papers=Counter(str(row["paper"]) for row in ordered),
         data=sorted({str(row["data"]) for row in ordered if row.get("data")}),
         seconds=sum(row.get("seconds") or 0.0 for row in ordered),
+        search=search.RULES,
     )
     write_atomic(page, html)
     return page
@@ -167,6 +166,14 @@ def _line(fields: Mapping[str, Any]) -> Line:
     return Line(m.name, m.measured, m.predicted, RELATIONS[m.relation], m.tolerance, m.slack, m.instance, state)
 
 
+def _found_by(row: Mapping[str, Any]) -> str:
+    """Return the text by which the page's search finds a row: what it says, and its numbers as they are shown."""
+    lines = [*lines_of(row), *lines_of(row, "control_")]
+    shown = [line.name + " " + line.instance for line in lines]
+    shown += [readable.number(x) for line in lines for x in (line.measured, line.predicted)]
+    return search.searched(row, " ".join(dict.fromkeys(shown)).replace("\u202f", ""))  # 12 480 is found as 12480
+
+
 def _template() -> jinja2.Template:
     """Return the page's template; every text is escaped, every missing key is an error."""
     environment = jinja2.Environment(
@@ -182,6 +189,7 @@ def _template() -> jinja2.Template:
         "moment": readable.moment,
         "setting": readable.setting,
         "linked": _linked,
+        "with_authors": with_authors,
     }
     environment.globals |= {
         "OUTCOMES": OUTCOMES,
@@ -193,30 +201,9 @@ def _template() -> jinja2.Template:
         "as_expected": as_expected,
         "control_differs": control_differs,
         "lines_of": lines_of,
+        "found_by": _found_by,
     }
     return environment.get_template("report.html")
-
-
-def _figure(out: Path, figure: Mapping[str, Any]) -> dict[str, Any]:
-    """Return what the page shows of a figure: the picture as a data address, its size, relative links to its files."""
-    name = str(figure["name"])
-    picture = Path(figure.get("png") or out / "figures" / f"{name}.png").read_bytes()
-    beside = {
-        label: Path(figure.get(kind) or out / "figures" / f"{name}.{kind}")
-        for kind, label in (("pdf", "PDF"), ("csv", "table as CSV"), ("tex", "table as LaTeX"))
-    }
-    return {
-        "name": name,
-        "title": figure.get("title") or name,
-        "caption": figure.get("caption") or "",
-        "source": "data:image/png;base64," + base64.b64encode(picture).decode("ascii"),
-        # The size stands in the PNG's first chunk; giving it keeps the page from jumping while it is decoded.
-        "width": int.from_bytes(picture[16:20], "big"),
-        "height": int.from_bytes(picture[20:24], "big"),
-        "files": {
-            label: quote(Path(os.path.relpath(path, out)).as_posix()) for label, path in beside.items() if path.exists()
-        },
-    }
 
 
 def _machine(environment: Mapping[str, Any]) -> str:
