@@ -27,6 +27,8 @@ _WORDS = {letter: _greek_name(letter) for letter in _GREEK} | {
     "∈": "in",
     "⌊": "floor",
     "⌈": "ceil",
+    "⇔": "iff",
+    "⟺": "iff",
 }
 _OPERATORS = {
     "≤": "<=",
@@ -39,6 +41,7 @@ _OPERATORS = {
     "≪": "<<",
     "≫": ">>",
     "→": "->",
+    "↦": "->",
     "←": "<-",
     "⇒": "=>",
 }
