@@ -26,7 +26,7 @@ from theory.losses import LOGISTIC
 
 RANK, MEASUREMENTS = 1, 4
 LABELS = np.array([[1.0], [-1.0], [1.0], [-1.0]])
-_FAR = 64  # t of the point of rank one that is evaluated: 2 log(1 + e^-t) above the infimum
+_FAR = 64.0  # t of the point of rank one that is evaluated: 2 log(1 + e^-t) above the infimum
 
 
 @dataclass(frozen=True)
