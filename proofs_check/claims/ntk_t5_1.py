@@ -105,7 +105,7 @@ def _coverage(
 
 def _control(level: Level, seed: int, data: str) -> Evidence:
     """Independence dropped: the sample is one point repeated N times, everything else as in the theorem."""
-    redraws, measurements = by_level(level, 100, 100, 200), []
+    redraws, measurements = by_level(level, 50, 100, 200), []
     populations = [
         teacher(LOGISTIC, 1, 4, 5, points=400, strength=4.0, seed=seed),
         teacher(CROSS_ENTROPY, 3, 4, 5, points=400, strength=3.0, seed=seed),
