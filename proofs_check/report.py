@@ -13,8 +13,9 @@ from markupsafe import Markup, escape
 
 from proofs_check import pictures, readable, search
 from proofs_check.bibliography import with_authors
-from proofs_check.evidence import Measurement
+from proofs_check.evidence import Measurement, digits_apart
 from proofs_check.ledger import as_expected
+from proofs_check.standing import NO_COUNTEREXAMPLE, STANDINGS, standing_of
 from sims.records import write_atomic
 
 
@@ -40,12 +41,19 @@ class Line:
     slack: float | None = None
     instance: str = ""
     state: str = ""  # satisfied, violated, unknown; empty when only the two numbers are recorded
+    digits: int = 0  # significant digits that show a violation, 0 where there is none
 
 
 OUTCOMES = {
     outcome.key: outcome
     for outcome in (
         Outcome("holds", "✓", "holds", "Every number measured satisfies the claim."),
+        Outcome(
+            "unrefuted",
+            "○",
+            f"conjecture: {NO_COUNTEREXAMPLE}",
+            "Not proved. Every trial agrees with it, which is no proof.",
+        ),
         Outcome(
             "finding",
             "◆",
@@ -85,12 +93,14 @@ RELATIONS = {"<=": "≤", ">=": "≥", "==": "="}
 
 
 def outcome_of(row: Mapping[str, Any]) -> Outcome:
-    """Return the outcome of a ledger row, its negative control included."""
+    """Return the outcome of a ledger row, its negative control included; a conjecture is never said to hold."""
     if row["verdict"] == "inconclusive":
         return OUTCOMES["inconclusive"]
     if not as_expected(row):
         return OUTCOMES["differs"]
-    return OUTCOMES["holds" if row["verdict"] == "holds" else "finding"]
+    if row["verdict"] == "fails":
+        return OUTCOMES["finding"]
+    return OUTCOMES["unrefuted" if row["kind"] == "conjecture" else "holds"]
 
 
 def control_differs(row: Mapping[str, Any]) -> bool:
@@ -163,7 +173,8 @@ def _line(fields: Mapping[str, Any]) -> Line:
         trusted=bool(fields.get("trusted", True)),
     )
     state = "unknown" if not (m.trusted and m.known) else "satisfied" if m.satisfied else "violated"
-    return Line(m.name, m.measured, m.predicted, RELATIONS[m.relation], m.tolerance, m.slack, m.instance, state)
+    digits = 0 if m.satisfied or not m.known else digits_apart(m.measured, m.predicted, float(m.tolerance))
+    return Line(m.name, m.measured, m.predicted, RELATIONS[m.relation], m.tolerance, m.slack, m.instance, state, digits)
 
 
 def _found_by(row: Mapping[str, Any]) -> str:
@@ -198,6 +209,8 @@ def _template() -> jinja2.Template:
         "CERTIFICATES": CERTIFICATES,
         "RELATIONS": RELATIONS,
         "outcome_of": outcome_of,
+        "STANDINGS": STANDINGS,
+        "standing_of": standing_of,
         "as_expected": as_expected,
         "control_differs": control_differs,
         "lines_of": lines_of,

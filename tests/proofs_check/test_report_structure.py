@@ -129,12 +129,12 @@ def test_a_step_of_a_proof_that_does_not_hold_is_named_as_what_differs(page):
 
 def test_every_field_has_a_label_and_a_name_in_the_address(page):
     fields = [a for tag, a in Page(page).tags if tag in ("input", "select")]
-    assert [a["name"] for a in fields] == ["text", "paper", "outcome", "surprise"]
+    assert [a["name"] for a in fields] == ["text", "paper", "outcome", "standing", "surprise"]
     inside = re.findall(r"<label[^>]*>(?:(?!</label>).)*?<(?:input|select)", page, re.DOTALL)
     assert len(inside) == len(fields)
     # What a filter compares with is on each claim under the filter's name; the search has the text.
     claims = [a for tag, a in Page(page).tags if tag == "li" and "data-paper" in a]
-    assert all({"data-text", "data-paper", "data-outcome"} <= set(a) for a in claims)
+    assert all({"data-text", "data-paper", "data-outcome", "data-standing"} <= set(a) for a in claims)
     assert sum("data-surprise" in a for a in claims) == 2
 
 
