@@ -34,7 +34,7 @@ def draw_asymmetry_boundary(record: Mapping[str, Any]) -> Figure:
         for place in axes[:, 0]:
             place.set_ylabel("alignment $a$")
         bar = upper.colorbar(image, ax=axes, fraction=0.05, pad=0.02, extend="both", ticks=(-4, -2, 0, 2, 4))
-        bar.set_label(r"$\ln$ (mean $II_A$ / mean $II_B$), measured")
+        bar.set_label(r"$\ln$ (mean $II_A$ / mean $II_B$)")
         bar.outline.set_linewidth(0.5)
         upper.legend(handles=_handles(panels), loc="outside upper center", ncols=2, columnspacing=1.0)
         _scatter(lower, result, ranks)

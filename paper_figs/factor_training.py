@@ -151,7 +151,7 @@ def _step_sizes(axes: Axes, steps: Mapping[str, Any]) -> None:
     axes.yaxis.set_minor_formatter(NullFormatter())
     axes.set_xlabel(f"step size of gradient descent, A-only, rank {part['rank']}")
     axes.set_ylabel("training loss (nats)")
-    axes.legend(loc="upper left")
+    axes.legend(loc="best")
 
 
 def _medians(rows: Sequence[Sequence[float | None]]) -> list[float]:

@@ -69,6 +69,23 @@ class Measurement:
         return not math.isnan(self.slack)
 
 
+def digits_apart(measured: float, predicted: float, tolerance: float = 0.0, least: int = 3) -> int:
+    """Return how many significant digits show by how much the difference exceeds the tolerance, to a tenth of it.
+
+    Where it does not exceed it: how many show the difference. ``least`` for equal numbers and those that are not
+    finite; 17 digits tell any two floats apart.
+    """
+    difference = abs(measured - predicted)
+    if difference == 0 or not math.isfinite(difference):
+        return least
+    room = tolerance if difference > tolerance else 0.0
+    for digits in range(least, 17):
+        a, b, t = (float(f"{x:.{digits}g}") for x in (measured, predicted, room))
+        if abs(abs(a - b) - t - (difference - room)) <= 0.1 * (difference - room):
+            return digits
+    return 17
+
+
 @dataclass(frozen=True)
 class Evidence:
     """Everything one check found: its measurements, on how many instances, how they are certified, sizes and seeds."""

@@ -14,6 +14,7 @@ from proofs_check import compile_cache
 from proofs_check.evidence import Evidence, Level, Measurement, Verdict, verdict_of
 from proofs_check.ledger import LedgerRow, json_ready
 from proofs_check.registry import Claim, Step, find, steps_of
+from proofs_check.standing import ground_of
 from sims.errors import BadInput
 
 MOST_MEASUREMENTS = 40
@@ -44,6 +45,7 @@ def run_claim(ident: str, level: Level, seed: int, data: str) -> LedgerRow:
         "notes": notes,
         "error": error or control_error,
     }
+    row["evidence"] = ground_of(claim.kind, row["verdict"], row["certificate"])
     row["negative_control"]["verdict"] = _verdict(control, control_error)
     row["proof"] = [_proof_row(step, level, seed, data) for step in steps_of(claim.id)]
     row["seconds"] = time.perf_counter() - started
@@ -178,7 +180,7 @@ def _empty_row(claim: Claim, level: Level, seed: int, data: str) -> LedgerRow:
         fields
         | {"verdict": "inconclusive"}
         | _numbers(empty)
-        | {"instances": 0, "negative_control": control, "certificate": "none"}
+        | {"instances": 0, "negative_control": control, "certificate": "none", "evidence": "run"}
         | {"level": level, "seed": seed, "data": data, "seconds": 0.0}
         | {"notes": [], "sizes": {}, "seeds": [], "error": "", "from_record": False, "proof": []}
         | _numbers(empty, "control_")

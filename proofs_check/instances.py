@@ -1,6 +1,6 @@
 """Instances that claims are checked on: Gaussian, planted, and features of a random frozen network on real data."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import jax
@@ -15,6 +15,7 @@ from sims.ntk.features import DenseFeatures
 from sims.ntk.tangents import tangent_features
 from theory.losses import SQUARED, Loss
 from theory.planted_families import Family, planted_instance
+from theory.planted_zero_decay import zero_decay_instance
 
 
 def by_level(level: Level, smoke: Any, quick: Any, full: Any) -> Any:
@@ -76,6 +77,19 @@ def planted(family: Family, rank: int, m: int, p: int, *, noise: float = 0.0, dr
     name = f"family {family}, r = {rank}, {m}x{p}, KN = {keep}, noise {noise:g}, seed {seed}"
     landscape = Landscape(gradients, np.zeros_like(targets), targets, SQUARED, 1.0 / keep)
     return Instance(name, landscape, np.concatenate([instance.u, instance.v]))
+
+
+def planted_flat(rank: int, m: int, p: int) -> Instance:
+    """Return family C0: lam = 0, KN = 1 + r (m - r), a flat spurious minimum at rank r and optimum 0."""
+    known = zero_decay_instance("C0", rank, m, p)
+    landscape = Landscape(known.gradients, np.zeros_like(known.targets), known.targets, SQUARED, 0.0)
+    name = f"family C0, r = {rank}, {m}x{p}, KN = {known.n}, λ = 0"
+    return Instance(name, landscape, np.concatenate([known.u, known.v]))
+
+
+def without_decay(instance: Instance) -> Instance:
+    """Return the instance at lam = 0."""
+    return Instance(f"{instance.name}, λ = 0", replace(instance.landscape, lam=0.0), instance.planted)
 
 
 def network(

@@ -1,5 +1,6 @@
-"""Draws of the B-only LoRA kernel over a random A, on tangent features of a random frozen network."""
+"""The B-only LoRA kernel over a random A, drawn or enumerated, on tangent features of a random frozen network."""
 
+from itertools import product
 from typing import Literal
 
 import jax
@@ -14,6 +15,7 @@ from sims.ntk.tangents import tangent_features
 
 Entries = Literal["gaussian", "signs"]
 LAWS: dict[Entries, float] = {"gaussian": 0.0, "signs": -2.0}  # excess kurtosis
+SPREADS: dict[Entries, float] = {"gaussian": 3.0, "signs": 1.0}  # kurtosis: of the three-point law with its moments
 _BATCH = 100
 
 
@@ -53,3 +55,23 @@ def projected_kernels(
         projected = (gradients @ np.swapaxes(part, 1, 2)[:, None]).reshape(len(part), size, -1)
         kernels.append(projected @ np.swapaxes(projected, 1, 2))
     return np.concatenate(kernels)
+
+
+def enumerated_kernels(
+    gradients: Float[np.ndarray, "q m p"], rank: int, kurtosis: float
+) -> tuple[Float[np.ndarray, "s q q"], Float[np.ndarray, " s"]]:
+    """Return the B-only kernel at every A (rank, p) of a three-point law, and the probabilities.
+
+    The entries are independent, sqrt(kurtosis / rank) times -1, 0 or 1: mean 0, variance 1/rank. At kurtosis 1 they
+    are signs; at 3 their moments are a Gaussian's up to the fifth, so that mean and variance of the kernel are those of
+    a Gaussian A exactly. There are at most 3^(rank p) terms. Raises ValueError for a kurtosis below 1.
+    """
+    if kurtosis < 1.0:
+        raise ValueError(f"kurtosis {kurtosis}: expected at least 1")
+    size = gradients.shape[2]
+    points, chances = (-1.0, 0.0, 1.0), (0.5 / kurtosis, 1.0 - 1.0 / kurtosis, 0.5 / kurtosis)
+    support = [k for k in range(3) if chances[k] > 0]
+    choices = np.array(list(product(support, repeat=rank * size)))
+    factors = (kurtosis / rank) ** 0.5 * np.array(points)[choices].reshape(-1, rank, size)
+    projected = np.einsum("qmp,srp->sqmr", gradients, factors, optimize=True).reshape(len(choices), len(gradients), -1)
+    return projected @ np.swapaxes(projected, 1, 2), np.array(chances)[choices].prod(axis=1)

@@ -2,12 +2,17 @@
 
 import json
 import math
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+from proofs_check.evidence import digits_apart
+from proofs_check.standing import STANDINGS, standing_of, verdict_in_words
+
 LedgerRow = dict[str, Any]
 
-_COLUMNS = ("id", "expected", "verdict", "measured vs predicted", "seconds")
+_COLUMNS = ("id", "expected", "verdict", "standing", "measured vs predicted", "seconds")
+_SHOWN = 3  # violated measurements told below the table, a row
 
 
 def as_expected(row: Mapping[str, Any]) -> bool:
@@ -72,6 +77,8 @@ def summary(rows: Sequence[Mapping[str, Any]]) -> str:
     differ = [row["id"] for row in rows if not as_expected(row)]
     recorded = sum(bool(row.get("from_record")) for row in rows)
     parts = [f"{len(rows)} claim{'s' * (len(rows) != 1)}, {len(rows) - len(differ)} as expected"]
+    standings = Counter(standing_of(row).key for row in rows)
+    parts.append(", ".join(f"{standings[key]} {s.label}" for key, s in STANDINGS.items() if standings[key]))
     if differ:
         parts.append(f"NOT as expected: {', '.join(differ)}")
     if recorded:
@@ -85,10 +92,25 @@ def shorten(text: str, room: int) -> str:
     return text if len(text) <= room else text[: max(0, room - 1)].rstrip() + "…"
 
 
-def number(value: Any) -> str:
-    """Return a number as a short text: 3 significant digits, whole numbers in full."""
+def number(value: Any, digits: int = 3) -> str:
+    """Return a number as a short text: 3 significant digits (or so many), whole numbers in full."""
     x = float(value)
-    return str(int(x)) if math.isfinite(x) and x == int(x) and abs(x) < 1e6 else f"{x:.3g}"
+    return str(int(x)) if math.isfinite(x) and x == int(x) and abs(x) < 1e6 else f"{x:.{digits}g}"
+
+
+def relation(fields: Mapping[str, Any]) -> str:
+    """Return one measurement of a row as "measured <= predicted"; a violated one with the digits that violate it.
+
+    The tolerance is shown where the reader would otherwise wonder why the relation counts as satisfied, or violated.
+    """
+    measured, predicted, room = (float(fields[key]) for key in ("measured", "predicted", "tolerance"))
+    violated = not fields["satisfied"] and measured == measured and predicted == predicted
+    digits = digits_apart(measured, predicted, room) if violated else 3
+    left, right = number(measured, digits), number(predicted, digits)
+    by_tolerance = fields["satisfied"] and left != right and float(fields["slack"]) <= room
+    sign = f"violates {fields['relation']}" if violated else fields["relation"]
+    words = f"{left} {sign} {right}" + (f" ± {number(room, digits)}" if (by_tolerance or violated) and room else "")
+    return words if fields["trusted"] else f"{words} (not certified)"
 
 
 def _mark(row: Mapping[str, Any]) -> str:
@@ -97,7 +119,8 @@ def _mark(row: Mapping[str, Any]) -> str:
 
 def _cells(row: Mapping[str, Any]) -> tuple[str, ...]:
     """Return the cells of a row in the order of the columns, the statement left out."""
-    return row["id"], row["expected"], row["verdict"], _comparison(row), f"{row['seconds']:.1f}"
+    expected, verdict = (verdict_in_words(row["kind"], row[key]) for key in ("expected", "verdict"))
+    return row["id"], expected, verdict, standing_of(row).key, _comparison(row), f"{row['seconds']:.1f}"
 
 
 def _comparison(row: Mapping[str, Any]) -> str:
@@ -106,13 +129,8 @@ def _comparison(row: Mapping[str, Any]) -> str:
     if not measurements:
         return "nothing measured"
     worst = measurements[0]
-    measured, predicted = number(worst["measured"]), number(worst["predicted"])
-    # The tolerance is shown where the reader would otherwise wonder why the relation counts as satisfied.
-    room = float(worst["tolerance"])
-    by_tolerance = worst["satisfied"] and measured != predicted and float(worst["slack"]) <= room
-    shown = f"{measured} {worst['relation']} {predicted}" + (f" ± {number(room)}" if by_tolerance and room else "")
     more = f" (+{len(measurements) - 1})" if len(measurements) > 1 else ""
-    return f"{shorten(worst['name'], 28)}: {shown}{more}"
+    return f"{shorten(worst['name'], 28)}: {relation(worst)}{more}"
 
 
 def _details(row: Mapping[str, Any]) -> list[str]:
@@ -123,4 +141,10 @@ def _details(row: Mapping[str, Any]) -> list[str]:
     lines = [f"! {row['id']}: expected {row['expected']}, found {row['verdict']}"]
     if control["verdict"] != control["expected"]:
         lines[0] += f"; negative control expected {control['expected']}, found {control['verdict']}"
+    missed = [m for m in row.get("measurements") or [] if not (m["satisfied"] and m["trusted"])]
+    if row["verdict"] != row["expected"]:
+        lines += [f"    {m['name']}: {relation(m)}{', ' * bool(m['instance'])}{m['instance']}" for m in missed[:_SHOWN]]
+    lines += [
+        f"    step {s['id']} {s['verdict']}: {s['statement']}" for s in row.get("proof", ()) if s["verdict"] != "holds"
+    ]
     return lines + [f"    {shorten(note, 200)}" for note in row.get("notes", ())]

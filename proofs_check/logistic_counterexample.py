@@ -7,7 +7,10 @@ Features on orthonormal u, a and v, b in R^2 (coordinate vectors), labels y, lam
 With q the root of 3 sigma(-3 q) = sigma(q), the point (sqrt q u, sqrt q v) is stationary: the u v^T part of the data
 gradient is sigma(q) - 3 sigma(-3 q) = 0, the parts of G_3 and G_4 cancel (both predictions are 0), and what is left,
 -sigma(-3 q) a b^T, is orthogonal to u and v. The Hessian vanishes on the gauge (u, -v) and is proved positive definite
-on its complement. The rank-one update t a b^T has a lower loss. KN = 4 > r max(m, n) = 2: Theorem Z does not apply.
+on its complement. KN = 4 > r max(m, n) = 2: Theorem Z does not apply.
+
+The infimum is 2 log 2, at every rank: G_3 = G_4 with opposite labels cost log(1 + e^p) + log(1 + e^-p) >= 2 log 2 at
+any update, and delta = t (1, 2)^T (-1, 2) of rank one has predictions t, -t, 0, 0 and loss 2 log 2 + 2 log(1 + e^-t).
 Source: this project.
 """
 
@@ -23,12 +26,12 @@ from theory.losses import LOGISTIC
 
 RANK, MEASUREMENTS = 1, 4
 LABELS = np.array([[1.0], [-1.0], [1.0], [-1.0]])
-_BETTER = 16  # the loss at t a b^T with this t is the lower value
+_FAR = 64.0  # t of the point of rank one that is evaluated: 2 log(1 + e^-t) above the infimum
 
 
 @dataclass(frozen=True)
 class LogisticProof:
-    """Balls around q, the loss at the planted point (sum over samples), a lower loss at rank 1, and eigenvalues.
+    """Balls around q, the loss at the planted point (sum over samples), the infimum 2 log 2, a loss near it at rank 1.
 
     ``root_enclosed``: a sign change proves a root inside the ball q. ``strict``: the Hessian is proved positive
     definite off the gauge for every point of the ball. ``eigenvalues``: the three beside the gauge's zero, ascending.
@@ -36,6 +39,7 @@ class LogisticProof:
 
     q: arb
     value: arb
+    infimum: arb
     lower_value: arb
     root_enclosed: bool
     strict: bool
@@ -43,7 +47,7 @@ class LogisticProof:
 
     @property
     def excess(self) -> float:
-        """A proved lower bound of how far the local minimum lies above the infimum within rank 1."""
+        """A proved lower bound of how far the local minimum lies above another point of rank 1, near the infimum."""
         return float((self.value - self.lower_value).lower())
 
     @property
@@ -70,6 +74,11 @@ def planted_factors(q: float) -> tuple[np.ndarray, np.ndarray]:
     return u, u.copy()
 
 
+def far_update(t: float) -> np.ndarray:
+    """Return t (1, 2)^T (-1, 2), shape (2, 2), rank one: its predictions are t, -t, 0, 0."""
+    return t * np.outer([1.0, 2.0], [-1.0, 2.0])
+
+
 def prove_family_d(bits: int = BITS) -> LogisticProof:
     """Return the proof, with balls of this precision."""
     previous, ctx.prec = ctx.prec, bits
@@ -82,10 +91,11 @@ def prove_family_d(bits: int = BITS) -> LogisticProof:
         cross = 2 * q * (9 * curvatures[2] + 9 * curvatures[3]) - three
         eigenvalues = (three, along_gauge, cross)
         predictions = [3 * q, q, arb(0), arb(0)]
-        better = [arb(_BETTER), arb(0), arb(0), arb(0)]
+        better = [arb(int(p)) for p in np.tensordot(family_d()[:, 0], far_update(_FAR), axes=2)]
         return LogisticProof(
             q=q,
             value=_loss(predictions),
+            infimum=2 * arb(2).log(),
             lower_value=_loss(better),
             root_enclosed=enclosed,
             strict=proves_positive_definite(_restricted(hessian), bits),

@@ -25,8 +25,11 @@ _MONTHS = [
 ]
 
 
-def number(value: Any) -> str:
-    """Return 3-4 significant digits, with a power of ten when needed; a round text ("1") only for an exact value."""
+def number(value: Any, digits: int = 0) -> str:
+    """Return 3-4 significant digits, or ``digits`` if those are more, with a power of ten when needed.
+
+    A round text ("1") is given only for an exact value.
+    """
     if value is None:
         return "–"
     if isinstance(value, bool):
@@ -42,9 +45,9 @@ def number(value: Any) -> str:
     if x == int(x) and size < 1e6:
         text = f"{int(x):,}"
     elif 1e-3 <= size < 1e6:
-        text = _drop_exact_zeros(f"{x:,.{max(0, 3 - math.floor(math.log10(size)))}f}", x)
+        text = _drop_exact_zeros(f"{x:,.{max(0, max(4, digits) - 1 - math.floor(math.log10(size)))}f}", x)
     else:
-        mantissa, exponent = f"{x:.2e}".split("e")
+        mantissa, exponent = f"{x:.{max(3, digits) - 1}e}".split("e")
         mantissa = _drop_exact_zeros(mantissa, x / 10.0 ** int(exponent))
         power = f"10{str(int(exponent)).translate(_SUPERSCRIPT)}"
         text = power if mantissa == "1" else f"{mantissa}×{power}"

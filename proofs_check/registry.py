@@ -46,6 +46,8 @@ class Claim:
             raise ValueError(f"claim {self.id}: kind {self.kind!r}, expected one of {', '.join(KINDS)}")
         if self.expected != "holds" and not self.expected_reason:
             raise ValueError(f"claim {self.id}: expected {self.expected!r} needs an expected_reason")
+        if self.expected == "inconclusive" and self.kind not in ("empirical", "conjecture"):
+            raise ValueError(f"claim {self.id}: a claim of kind {self.kind!r} cannot be expected to be inconclusive")
         if not self.control:
             raise ValueError(f"claim {self.id}: a negative control needs a sentence that says what is dropped")
 

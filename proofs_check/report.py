@@ -1,22 +1,21 @@
 """The report: one self-contained page made of the ledger's rows, the figures and the environment."""
 
-import base64
 import math
-import os
 import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
-from urllib.parse import quote
 
 import jinja2
 from markupsafe import Markup, escape
 
-from proofs_check import readable
-from proofs_check.evidence import Measurement
+from proofs_check import pictures, readable, search
+from proofs_check.bibliography import with_authors
+from proofs_check.evidence import Measurement, digits_apart
 from proofs_check.ledger import as_expected
+from proofs_check.standing import NO_COUNTEREXAMPLE, STANDINGS, standing_of
 from sims.records import write_atomic
 
 
@@ -42,12 +41,19 @@ class Line:
     slack: float | None = None
     instance: str = ""
     state: str = ""  # satisfied, violated, unknown; empty when only the two numbers are recorded
+    digits: int = 0  # significant digits that show a violation, 0 where there is none
 
 
 OUTCOMES = {
     outcome.key: outcome
     for outcome in (
         Outcome("holds", "✓", "holds", "Every number measured satisfies the claim."),
+        Outcome(
+            "unrefuted",
+            "○",
+            f"conjecture: {NO_COUNTEREXAMPLE}",
+            "Not proved. Every trial agrees with it, which is no proof.",
+        ),
         Outcome(
             "finding",
             "◆",
@@ -87,12 +93,14 @@ RELATIONS = {"<=": "≤", ">=": "≥", "==": "="}
 
 
 def outcome_of(row: Mapping[str, Any]) -> Outcome:
-    """Return the outcome of a ledger row, its negative control included."""
+    """Return the outcome of a ledger row, its negative control included; a conjecture is never said to hold."""
     if row["verdict"] == "inconclusive":
         return OUTCOMES["inconclusive"]
     if not as_expected(row):
         return OUTCOMES["differs"]
-    return OUTCOMES["holds" if row["verdict"] == "holds" else "finding"]
+    if row["verdict"] == "fails":
+        return OUTCOMES["finding"]
+    return OUTCOMES["unrefuted" if row["kind"] == "conjecture" else "holds"]
 
 
 def control_differs(row: Mapping[str, Any]) -> bool:
@@ -120,7 +128,7 @@ def write_report(
     counts = Counter(outcome_of(row).key for row in ordered)
     html = _template().render(
         rows=ordered,
-        figures=[_figure(Path(out), figure) for figure in figures],
+        figures=[pictures.shown(Path(out), figure) for figure in figures],
         environment=environment,
         machine=_machine(environment),
         level=level,
@@ -131,6 +139,7 @@ def write_report(
         papers=Counter(str(row["paper"]) for row in ordered),
         data=sorted({str(row["data"]) for row in ordered if row.get("data")}),
         seconds=sum(row.get("seconds") or 0.0 for row in ordered),
+        search=search.RULES,
     )
     write_atomic(page, html)
     return page
@@ -164,7 +173,16 @@ def _line(fields: Mapping[str, Any]) -> Line:
         trusted=bool(fields.get("trusted", True)),
     )
     state = "unknown" if not (m.trusted and m.known) else "satisfied" if m.satisfied else "violated"
-    return Line(m.name, m.measured, m.predicted, RELATIONS[m.relation], m.tolerance, m.slack, m.instance, state)
+    digits = 0 if m.satisfied or not m.known else digits_apart(m.measured, m.predicted, float(m.tolerance))
+    return Line(m.name, m.measured, m.predicted, RELATIONS[m.relation], m.tolerance, m.slack, m.instance, state, digits)
+
+
+def _found_by(row: Mapping[str, Any]) -> str:
+    """Return the text by which the page's search finds a row: what it says, and its numbers as they are shown."""
+    lines = [*lines_of(row), *lines_of(row, "control_")]
+    shown = [line.name + " " + line.instance for line in lines]
+    shown += [readable.number(x) for line in lines for x in (line.measured, line.predicted)]
+    return search.searched(row, " ".join(dict.fromkeys(shown)).replace("\u202f", ""))  # 12 480 is found as 12480
 
 
 def _template() -> jinja2.Template:
@@ -182,6 +200,7 @@ def _template() -> jinja2.Template:
         "moment": readable.moment,
         "setting": readable.setting,
         "linked": _linked,
+        "with_authors": with_authors,
     }
     environment.globals |= {
         "OUTCOMES": OUTCOMES,
@@ -190,33 +209,14 @@ def _template() -> jinja2.Template:
         "CERTIFICATES": CERTIFICATES,
         "RELATIONS": RELATIONS,
         "outcome_of": outcome_of,
+        "STANDINGS": STANDINGS,
+        "standing_of": standing_of,
         "as_expected": as_expected,
         "control_differs": control_differs,
         "lines_of": lines_of,
+        "found_by": _found_by,
     }
     return environment.get_template("report.html")
-
-
-def _figure(out: Path, figure: Mapping[str, Any]) -> dict[str, Any]:
-    """Return what the page shows of a figure: the picture as a data address, its size, relative links to its files."""
-    name = str(figure["name"])
-    picture = Path(figure.get("png") or out / "figures" / f"{name}.png").read_bytes()
-    beside = {
-        label: Path(figure.get(kind) or out / "figures" / f"{name}.{kind}")
-        for kind, label in (("pdf", "PDF"), ("csv", "table as CSV"), ("tex", "table as LaTeX"))
-    }
-    return {
-        "name": name,
-        "title": figure.get("title") or name,
-        "caption": figure.get("caption") or "",
-        "source": "data:image/png;base64," + base64.b64encode(picture).decode("ascii"),
-        # The size stands in the PNG's first chunk; giving it keeps the page from jumping while it is decoded.
-        "width": int.from_bytes(picture[16:20], "big"),
-        "height": int.from_bytes(picture[20:24], "big"),
-        "files": {
-            label: quote(Path(os.path.relpath(path, out)).as_posix()) for label, path in beside.items() if path.exists()
-        },
-    }
 
 
 def _machine(environment: Mapping[str, Any]) -> str:

@@ -60,6 +60,15 @@ def imbalance(u: Float[Array, "m r"], v: Float[Array, "n r"]) -> float:
     return float(np.linalg.norm(np.asarray(u.T @ u - v.T @ v)))
 
 
+def penalty_gap(u: Float[Array, "m r"], v: Float[Array, "n r"]) -> float:
+    """Return ||u^T u - v^T v||_* / 2 >= penalty - ||u v^T||_*: how far a point is from the least penalty, at most.
+
+    With A = u^T u and B = v^T v the difference is half the squared Bures distance of A and B, at most half the squared
+    distance of their roots, at most this. Kind: upper bound (Powers, Stormer 1970, Lemma 4.1).
+    """
+    return 0.5 * float(np.abs(np.linalg.eigvalsh(np.asarray(u.T @ u - v.T @ v))).sum())
+
+
 def lift(u: Float[Array, "m r"], v: Float[Array, "n r"]) -> Float[Array, "d d"]:
     """Return Z = Q Q^T of the semidefinite form; its off-diagonal block is u v^T and tr Z = 2 penalty."""
     q = np.concatenate([u, v])

@@ -131,23 +131,46 @@ def loudness_bound(
     return distance_bound(tail, alpha, beta, float(values[rank_star - 1]), float(values[rank - 1])) - star_norm
 
 
-def decay_rank_bound(batch: int, epsilon: float, step: float, lam: float) -> float:
-    """Return b log(epsilon/4) / log(1 - step lam): the rank that approximates the limit of SGD with weight decay.
+def decay_window(epsilon: float, step: float, lam: float) -> int:
+    """Return the fewest steps after which decay alone shrinks any matrix to epsilon / 4 of its size. Kind: exact.
+
+    Raises:
+        ValueError: epsilon or step lam outside (0, 1).
+    """
+    _check_decay(1, epsilon, step * lam)
+    return ceil(log(epsilon / 4) / log(1 - step * lam))
+
+
+def decay_rank_bound(batch: int, epsilon: float, step: float, lam: float) -> int:
+    """Return b ceil(log(epsilon/4) / log(1 - step lam)): the rank that approximates the limit of SGD with weight decay.
 
     For gradients of rank one per sample: if ||X_t|| converges, some W with this rank has ||X/||X|| - W|| < epsilon.
-    Kind: upper bound (Lemma 1; Galanti et al. 2022).
+    The last ``decay_window`` steps add at most b ranks each, and what is older has shrunk to epsilon ||X|| / 4.
+    Kind: upper bound. Source: arXiv 2502.09376, Lemma 1 (after Galanti et al. 2022), with whole steps counted.
 
     Raises:
         ValueError: batch < 1, epsilon outside (0, 1), or step lam outside (0, 1).
     """
-    if batch < 1 or not 0 < epsilon < 1 or not 0 < step * lam < 1:
-        raise ValueError(f"batch {batch}, epsilon {epsilon}, step * lam {step * lam}: expected >= 1, (0, 1), (0, 1)")
+    _check_decay(batch, epsilon, step * lam)
+    return batch * decay_window(epsilon, step, lam)
+
+
+def printed_decay_rank_bound(batch: int, epsilon: float, step: float, lam: float) -> float:
+    """Return b log(epsilon/4) / log(1 - step lam), the count of Lemma 1 as printed, steps not rounded up.
+
+    Kind: upper bound for step lam <= 3/4, where floor(x) steps still shrink below epsilon; none above (claim
+    KKR-L1-PRINTED has counterexamples).
+
+    Raises:
+        ValueError: batch < 1, epsilon outside (0, 1), or step lam outside (0, 1).
+    """
+    _check_decay(batch, epsilon, step * lam)
     return batch * log(epsilon / 4) / log(1 - step * lam)
 
 
-def decay_window(epsilon: float, step: float, lam: float) -> int:
-    """Return the fewest steps after which decay alone shrinks any matrix below epsilon / 4. Kind: exact."""
-    return ceil(decay_rank_bound(1, epsilon, step, lam))
+def _check_decay(batch: int, epsilon: float, decay: float) -> None:
+    if batch < 1 or not 0 < epsilon < 1 or not 0 < decay < 1:
+        raise ValueError(f"batch {batch}, epsilon {epsilon}, step * lam {decay}: expected >= 1, (0, 1), (0, 1)")
 
 
 def relative_rank(values: Float[Array, " k"], epsilon: float, *, spectral: bool = False) -> int:

@@ -126,13 +126,20 @@ def _control(level: Level, seed: int, data: str) -> Evidence:
 @claim(
     id="KKR-T1",
     paper="ntk",
-    statement="Any C² loss f(X), X = ABᵀ of rank ≤ r, X* a minimiser of f + λ‖·‖_* of rank r* ≤ r, f with restricted "
-    "strong convexity α > 0 and smoothness β around X*. A second-order point of f(ABᵀ) + λ/2(‖A‖²+‖B‖²) is X* if "
-    "2α > β. Otherwise it is X*, or rank X = r, σ_r(X) ≥ (2α/β)σ_{r*}(X) and ‖X−X*‖² ≥ ‖X−X_{r*}‖² / (1 − "
-    "2ασ_{r*}/(βσ_r)).",
+    statement="Any C² loss f(X), X = ABᵀ of rank ≤ r, X* a minimiser of f + λ‖·‖_* of rank r*, 1 ≤ r* ≤ r, f with "
+    "restricted strong convexity α > 0 and smoothness β on rank ≤ r, ‖X−X*‖_F ≤ D. A second-order point of f(ABᵀ) + "
+    "λ/2(‖A‖²+‖B‖²) with ‖X−X*‖_F ≤ D is X* if 2α > β. Otherwise it is X*, or rank X = r, σ_r(X) ≥ "
+    "(2α/β)σ_{r*}(X) and ‖X−X*‖² ≥ ‖X−X_{r*}‖² / (1 − 2ασ_{r*}/(βσ_r)).",
     source="arXiv 2502.09376, Theorem 1",
     kind="lower",
-    assumptions=("f is C²", "λ > 0", "r ≥ rank X*", "α > 0 and β hold up to the distance of the point", "2α ≠ β"),
+    assumptions=(
+        "f is C²",
+        "λ > 0",
+        "1 ≤ rank X* ≤ r",
+        "α > 0 and β hold wherever rank X ≤ r and ‖X−X*‖_F ≤ D",
+        "the point has ‖X−X*‖_F ≤ D",
+        "2α ≠ β",
+    ),
     control="LoRA rank below the rank of X*, in the regime 2α > β",
     control_check=_control,
 )

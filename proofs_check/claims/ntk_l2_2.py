@@ -8,10 +8,11 @@ from proofs_check.instances import by_level, network
 from proofs_check.registry import claim
 from sims.solve import solve
 from theory.convex_lora import nuclear_norm
-from theory.factorisation import balanced_factors, factor_penalty
+from theory.factorisation import balanced_factors, factor_penalty, penalty_gap
 
 _ROUNDING = 1e-12
-_DESCENT = 1e-6  # what L-BFGS reaches on the gauge group; not a rounding error
+_CONVERGED = 1e-7  # of the penalty: what a descent may leave, bounded at the point itself
+_RESTARTS = 20  # an ill-conditioned gauge group makes a line search give up early
 
 
 def _updates(level: Level, seed: int, data: str) -> list[tuple[str, np.ndarray, int]]:
@@ -29,20 +30,30 @@ def _updates(level: Level, seed: int, data: str) -> list[tuple[str, np.ndarray, 
     return found
 
 
-def _least_penalty(u: np.ndarray, v: np.ndarray, g: np.random.Generator) -> float:
-    """Return the penalty that descent over u R, v R^{-T} reaches from a random invertible R."""
+def _least_penalty(u: np.ndarray, v: np.ndarray, g: np.random.Generator) -> tuple[float, float]:
+    """Return the penalty that descent over u R, v R^{-T} reaches from a random invertible R, and what may be left.
+
+    The second number bounds the distance to the minimum without knowing it (penalty_gap); both in units of the start.
+    """
     r = u.shape[1]
-    start = np.linalg.qr(g.standard_normal((r, r)))[0] * np.exp(g.uniform(-1, 1, r))
+    matrix = np.linalg.qr(g.standard_normal((r, r)))[0] * np.exp(g.uniform(-1, 1, r))
+    scale = float(factor_penalty(u, v))
 
     def value(flat: np.ndarray) -> tuple[float, np.ndarray]:
-        matrix = flat.reshape(r, r)
-        inverse = np.linalg.inv(matrix)
-        left, right = u @ matrix, v @ inverse.T
+        change = flat.reshape(r, r)
+        inverse = np.linalg.inv(change)
+        left, right = u @ change, v @ inverse.T
         slope = u.T @ left - inverse.T @ (right.T @ right)
-        return float(factor_penalty(left, right)), slope.reshape(-1)
+        return float(factor_penalty(left, right)) / scale, slope.reshape(-1) / scale
 
-    result = scipy.optimize.minimize(value, start.reshape(-1), jac=True, method="L-BFGS-B", options={"maxiter": 2000})
-    return float(result.fun)
+    options = {"maxiter": 1000, "maxfun": 2000, "ftol": 1e-16, "gtol": 1e-12, "maxcor": 30}
+    for _ in range(_RESTARTS):
+        result = scipy.optimize.minimize(value, matrix.reshape(-1), jac=True, method="L-BFGS-B", options=options)
+        matrix = result.x.reshape(r, r)
+        left = penalty_gap(u @ matrix, v @ np.linalg.inv(matrix).T) / scale
+        if left <= _CONVERGED:
+            break
+    return float(result.fun), left
 
 
 def _regauged(u: np.ndarray, v: np.ndarray, g: np.random.Generator) -> float:
@@ -88,11 +99,21 @@ def check(level: Level, seed: int, data: str) -> Evidence:
         defect = float(np.linalg.norm(u @ v.T - delta) / np.linalg.norm(delta))
         block = np.block([[u @ u.T, delta], [delta.T, v @ v.T]])
         eigenvalues = np.linalg.eigvalsh(block)
+        least, left = (x * factor_penalty(u, v) / norm for x in _least_penalty(u, v, g))
         measurements += [
             Measurement("penalty of balanced factors / ‖δ‖_*", factor_penalty(u, v) / norm, 1, "==", _ROUNDING, name),
             Measurement("‖u vᵀ − δ‖ / ‖δ‖", defect, 0, "==", _ROUNDING, name),
             Measurement("penalty in a random gauge / ‖δ‖_*", _regauged(u, v, g) / norm, 1, ">=", _ROUNDING, name),
-            Measurement("penalty after descent / ‖δ‖_*", _least_penalty(u, v, g) / norm, 1, "==", _DESCENT, name),
+            Measurement("penalty after descent / ‖δ‖_*", least, 1, ">=", _ROUNDING, name),
+            Measurement(
+                "penalty after descent less what may be left / ‖δ‖_*",
+                least - left,
+                1,
+                "<=",
+                _ROUNDING,
+                name,
+                left <= _CONVERGED,
+            ),
             Measurement(
                 "smallest eigenvalue of [[uuᵀ, δ], [δᵀ, vvᵀ]] / largest",
                 eigenvalues[0] / eigenvalues[-1],

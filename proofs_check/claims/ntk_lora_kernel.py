@@ -7,7 +7,7 @@ from jaxtyping import Float
 
 from proofs_check.evidence import Evidence, Level, Measurement
 from proofs_check.instances import by_level
-from proofs_check.kernel_concentration import LAWS, frozen_instance, layer_instance, projected_kernels
+from proofs_check.kernel_concentration import SPREADS, enumerated_kernels, frozen_instance, layer_instance
 from proofs_check.linear_lora import LinearLora, descended, linear_lora
 from proofs_check.registry import claim
 from proofs_check.slopes import log_slope
@@ -18,7 +18,7 @@ from theory.lora_kernels import expected_projected_kernel, projected_kernel_vari
 
 Array = jax.Array
 _IDENTITY = 1e-9  # two exact formulas in float64, relative to the largest entry
-_BAND = 5.0  # standard errors; the squares are heavy-tailed, so that fewer would be too few for a dozen tests
+_EXACT = 1e-11  # sums of up to 3^9 terms in float64
 _ODE = 1e-7  # relative, two orders above the integrator's own tolerances
 
 
@@ -57,44 +57,53 @@ def _identities(data: str, seed: int) -> list[Measurement]:
     return measurements
 
 
-def _concentration(level: Level, seed: int, data: str) -> list[Measurement]:
-    """Mean, variance and rate of the B-only kernel over random A, for two laws of the entries."""
-    ranks, draws = by_level(
-        level, ((2, 8, 32), 400), ((1, 2, 4, 8, 16, 32, 64), 1000), ((1, 2, 4, 8, 16, 32, 64), 4000)
-    )
-    features = layer_instance(data, seed, samples=8, outputs=2)
+def _deviations(
+    data: str, seed: int, width: int, ranks: tuple[int, ...], kurtosis: float, label: str
+) -> tuple[list[float], list[Measurement]]:
+    """Return sqrt(r) times the relative deviation at each rank, and mean and variance beside their closed forms.
+
+    Every A of a law with the right moments is enumerated, so that nothing is left to chance.
+    """
+    features = layer_instance(data, seed, samples=8, outputs=2, width=width)
     gradients = np.asarray(features.dense()).reshape(-1, *features.shape)
     full = np.einsum("qmp,smp->qs", gradients, gradients)
+    scaled, measurements = [], []
+    for rank in ranks:
+        kernels, chances = enumerated_kernels(gradients, rank, kurtosis)
+        mean = np.tensordot(chances, kernels, axes=1)
+        spread = np.tensordot(chances, (kernels - full) ** 2, axes=1)
+        variance = projected_kernel_variance(gradients, rank, excess_kurtosis=kurtosis - 3.0)
+        deviation, exact = (relative_deviation(full, x) for x in (spread, variance))
+        scaled.append(rank**0.5 * deviation)
+        name = f"{data}, {label} A, layer {'x'.join(map(str, features.shape))}, r = {rank}, {len(chances)} terms"
+        off = float(np.abs(mean - expected_projected_kernel(full, rank)).max() / np.abs(full).max())
+        error = float(np.abs(spread - variance).max() / variance.max())
+        measurements += [
+            Measurement("E K_B minus K, relative", off, 0, "<=", _EXACT, name),
+            Measurement("variance of every entry against its closed form, relative", error, 0, "<=", _EXACT, name),
+            Measurement("root mean square deviation over its closed form", deviation / exact, 1, "==", _EXACT, name),
+        ]
+    return scaled, measurements
+
+
+def _concentration(level: Level, seed: int, data: str) -> list[Measurement]:
+    """Mean, variance and rate of the B-only kernel over a random A, for two laws of the entries."""
     measurements = []
-    for law, kurtosis in LAWS.items():
-        deviations = []
-        for rank in ranks:
-            kernels = projected_kernels(features, rank, draws, law=law, seed=seed)
-            name = f"{data}, {law} A, r = {rank}, {draws} draws"
-            predicted = expected_projected_kernel(full, rank)
-            variance = projected_kernel_variance(gradients, rank, excess_kurtosis=kurtosis)
-            # the entries' mean, in standard errors that the exact variance gives: Bonferroni over all entries
-            sigma = np.sqrt(variance / draws)
-            # for signs a diagonal S has variance zero: such entries are constant
-            error = np.abs(kernels.mean(axis=0) - predicted)
-            score = float((error[sigma > 0] / sigma[sigma > 0]).max())
-            measurements.append(
-                Measurement("mean over A against E K_B = K, in standard errors", score, _BAND, "<=", 0, name)
-            )
-            relative = np.linalg.norm(kernels - full, axis=(1, 2)) / np.linalg.norm(full)
-            squares = relative**2
-            spread = _BAND * float(squares.std(ddof=1)) / draws**0.5
-            exact = relative_deviation(full, variance)
-            ratio = float(squares.mean()) / exact**2
-            measurements.append(
-                Measurement("mean squared deviation over its closed form", ratio, 1, "==", spread / exact**2, name)
-            )
-            deviations.append(relative.tolist())
-        slope = log_slope([float(rank) for rank in ranks], deviations)
-        name = f"{data}, {law} A, ranks {ranks}, {draws} draws"
-        band = _BAND * slope.standard_error
-        measurements.append(Measurement("slope of log deviation over log r", slope.value, -0.5, "==", band, name))
+    layers = by_level(
+        level,
+        ((6, (1,)), (3, (1, 2))),
+        ((6, (1,)), (4, (1, 2))),
+        ((8, (1,)), (4, (1, 2)), (3, (1, 2, 3))),
+    )
+    for law, kurtosis in SPREADS.items():
+        for width, ranks in layers:
+            scaled, found = _deviations(data, seed, width, ranks, kurtosis, law)
+            measurements += found + [_rate(x / scaled[0], f"{data}, {law} A, r = {r}") for x, r in zip(scaled, ranks)]
     return measurements
+
+
+def _rate(ratio: float, name: str) -> Measurement:
+    return Measurement("√r times the relative deviation, over that of r = 1", ratio, 1, "==", _EXACT, name)
 
 
 def _flow(level: Level, seed: int, data: str, *, both: bool = False) -> list[Measurement]:
@@ -145,8 +154,11 @@ def _descent(problem: LinearLora, others: Float[np.ndarray, "s m p"], top: float
 
 
 def _control(level: Level, seed: int, data: str) -> Evidence:
-    """A not frozen: both factors trained, laid beside the B-only closed form."""
+    """A not frozen, beside the B-only closed form; and a law of √r A that changes with r, beside the rate."""
+    one, _ = _deviations(data, seed, 3, (1,), 1.0, "signs")
+    two, _ = _deviations(data, seed, 3, (2,), 3.0, "Gaussian")
     measurements = _flow(level, seed, data, both=True)
+    measurements.append(_rate(two[0] / one[0], f"{data}, signs at r = 1, Gaussian moments at r = 2"))
     return Evidence(tuple(measurements), len(measurements), seeds=(seed,))
 
 
@@ -154,17 +166,18 @@ def _control(level: Level, seed: int, data: str) -> Evidence:
     id="NTK-LORA-KERNEL",
     paper="ntk",
     statement="Training B in W + BA with A frozen has the kernel K_B = ⟨G_i Aᵀ, G_j Aᵀ⟩ of projected features (A-only: "
-    "BᵀG; joint: the sum). For independent entries of A of variance 1/r, E K_B = K of that layer and the relative "
-    "deviation (root mean square) is exactly c/√r, c in closed form. In the linearised model with squared "
-    "loss B-only gradient flow is kernel gradient flow: f(t) − y = exp(−tK_B/N)(f₀ − y).",
+    "BᵀG; joint: the sum). For independent entries of A of variance 1/r, E K_B = K of that layer; if the law of √r A "
+    "does not depend on r, the relative deviation (root mean square) is exactly c/√r, c in closed form. In the "
+    "linearised model with squared loss B-only gradient flow is kernel gradient flow: f(t) − y = exp(−tK_B/N)(f₀ − y).",
     source="this project; kernel gradient flow: Jacot, Gabriel, Hongler (2018), arXiv 1806.07572",
     kind="equality",
     assumptions=(
         "one layer adapted",
-        "A frozen, entries independent with mean 0 and variance 1/r (for mean and concentration)",
+        "A frozen, entries independent with mean 0 and variance 1/r (for the mean)",
+        "the law of √r A is the same for every r (for the rate)",
         "linearised model, squared loss, B = 0 at the start (for training)",
     ),
-    control="A is trained too: the flow leaves the B-only closed form",
+    control="A is trained too: the flow leaves the B-only closed form; the law of √r A changes with r: not c/√r",
     control_check=_control,
 )
 def check(level: Level, seed: int, data: str) -> Evidence:

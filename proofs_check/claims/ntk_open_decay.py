@@ -49,9 +49,9 @@ def _control(level: Level, seed: int, data: str) -> Evidence:
 @claim(
     id="NTK-OPEN-DECAY",
     paper="ntk",
-    statement="Fixed generic features with r(r+3)/2 ≤ KN ≤ r·max(m, n) (family A' with noise): no crossover at a "
-    "positive λ. The strict spurious minimum persists for every λ tried down to 1e-4 of the family's, with an excess "
-    "over the optimum proportional to λ; at λ = 0 it is gone.",
+    statement="Fixed generic features with r(r+3)/2 ≤ KN ≤ r·max(m, n) (family A' with noise): no crossover at the λ "
+    "tried. The strict spurious minimum persists at each of them, down to 1e-4 of the family's, with an excess over "
+    "the optimum proportional to λ at the two smallest; at λ = 0 it is gone.",
     source="this project (Theorem W against Theorem Z)",
     kind="empirical",
     assumptions=("family A', feature noise 0.02", "squared loss", "r(r+3)/2 ≤ KN ≤ r max(m, n)"),

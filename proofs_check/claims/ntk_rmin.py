@@ -2,9 +2,8 @@
 
 import numpy as np
 
-from proofs_check.claims.ntk_z import without_decay
 from proofs_check.evidence import Evidence, Level
-from proofs_check.instances import Instance, by_level, network, planted
+from proofs_check.instances import Instance, by_level, network, planted, without_decay
 from proofs_check.registry import claim
 from proofs_check.second_order_search import evidence_of, survey, survey_each
 from sims.convex_problem import make_problem

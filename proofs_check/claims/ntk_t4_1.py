@@ -3,7 +3,16 @@
 import numpy as np
 
 from proofs_check.evidence import Evidence, Level, Measurement
-from proofs_check.instances import Instance, by_level, gaussian, network, planted, random_perturbation
+from proofs_check.instances import (
+    Instance,
+    by_level,
+    gaussian,
+    network,
+    planted,
+    planted_flat,
+    random_perturbation,
+    without_decay,
+)
 from proofs_check.registry import claim
 from proofs_check.second_order_search import Survey, all_global, evidence_of, survey, tally
 from theory.losses import CROSS_ENTROPY, SQUARED
@@ -11,9 +20,12 @@ from theory.rank_thresholds import perturbed_rank
 
 
 def perturbed_surveys(level: Level, seed: int, data: str, norms: tuple[float, ...]) -> list[tuple[Survey, np.ndarray]]:
-    """Return surveys above the threshold with their perturbations: the counterexamples without P, random, real."""
+    """Return surveys above the threshold with their perturbations: the counterexamples without P, random, real.
+
+    ``norms`` are in units of the weight decay, of a tenth of lambda_max where that is 0.
+    """
     starts = by_level(level, 16, 32, 64)
-    instances: list[tuple[Instance, int]] = [(planted("B", 3, 5, 6), 3)]
+    instances: list[tuple[Instance, int]] = [(planted("B", 3, 5, 6), 3), (planted_flat(3, 4, 5), 3)]
     for trial in range(by_level(level, 1, 2, 6)):
         s = seed + trial
         # n = 3 x 3 = 9 measurements (6 for cross-entropy): the threshold is rank 4, below min(m, p)
@@ -23,10 +35,12 @@ def perturbed_surveys(level: Level, seed: int, data: str, norms: tuple[float, ..
         if level != "smoke":
             instances += [(planted("B", r, r + 2, r + 3), r) for r in (4, 5)]
             instances += [(gaussian(s, 5, 1, 5, 6), perturbed_rank(5)), (gaussian(s, 3, 3, 6, 7, ratio=0.02), 4)]
+            instances += [(without_decay(gaussian(s, 5, 1, 5, 6)), perturbed_rank(5))]
     found = []
     for index, (instance, rank) in enumerate(instances):
+        unit = instance.lam if instance.lam > 0 else 0.1 * instance.problem.lambda_max()
         for norm in norms:
-            p = random_perturbation(instance.landscape.size, norm * instance.lam, seed + index)
+            p = random_perturbation(instance.landscape.size, norm * unit, seed + index)
             found.append((survey(instance, rank, starts=starts, seed=seed + index, perturbation=p), p))
     return found
 
@@ -44,11 +58,17 @@ def _control(level: Level, seed: int, data: str) -> Evidence:
 @claim(
     id="NTK-T4.1",
     paper="ntk",
-    statement="λ ≥ 0 and r(r+1)/2 > KN: for almost every perturbation P ⪰ 0 every second-order stationary point of "
-    "L̂(uvᵀ) + λ/2(‖u‖²+‖v‖²) + ⟨P, QQᵀ⟩, Q = [u; v], is a global minimiser.",
+    statement="λ > 0, or λ = 0 and L̂ has a minimiser; r(r+1)/2 > KN: for almost every P ⪰ 0 every second-order "
+    "stationary point of L̂(uvᵀ) + λ/2(‖u‖²+‖v‖²) + ⟨P, QQᵀ⟩, Q = [u; v], is a global minimiser.",
     source="arXiv 2402.11867, Theorem 4.1",
     kind="equality",
-    assumptions=("linearised model", "convex C² loss", "P drawn from an absolutely continuous law", "r(r+1)/2 > KN"),
+    assumptions=(
+        "linearised model",
+        "convex C² loss",
+        "L̂_λ has a minimiser (automatic for λ > 0)",
+        "P drawn from an absolutely continuous law",
+        "r(r+1)/2 > KN",
+    ),
     control="ranks with r(r+3)/2 ≤ KN (family A'), the same kind of P: spurious points are found",
     control_check=_control,
 )

@@ -6,7 +6,13 @@ import numpy as np
 
 from proofs_check.admissible_points import admissible_points, conclusion_steps, margin, minimiser, true_minimiser
 from proofs_check.evidence import Evidence, Level, Measurement
-from proofs_check.generalisation_steps import bound_for, deviation_steps, sign_enumeration
+from proofs_check.generalisation_steps import (
+    bound_for,
+    deviation_steps,
+    failures_allowed,
+    share_of_failures,
+    sign_enumeration,
+)
 from proofs_check.instances import Instance, by_level, random_perturbation
 from proofs_check.populations import Population, catalogue, teacher
 from proofs_check.registry import claim
@@ -84,9 +90,10 @@ def _coverage(
     measurements = [true_minimiser(population, bound), *(m for c in conclusions for m in c.sure)]
     name = f"{population.name}, N = {samples}, {redraws} samples"
     for step in conclusions[0].likely:
-        # the theorem allows a fraction eta of samples to fail, so the quantile is what it bounds
-        value = np.quantile([c.likely[step] for c in conclusions], 1.0 - FAILURE, method="higher")
-        measurements.append(Measurement(f"{step}, quantile 1 − η", value, 1, "<=", 1e-10, name))
+        # the theorem allows every sample to fail with chance eta: that many of the largest say nothing
+        allowed = failures_allowed(redraws, FAILURE)
+        value = sorted(c.likely[step] for c in conclusions)[-1 - allowed]
+        measurements.append(Measurement(f"{step}, all but {allowed} samples", value, 1, "<=", 1e-10, name))
     trivial = population.excess(np.zeros(population.shape))
     kind = "vacuous" if bound.excess_risk >= trivial else "not vacuous"
     note = (
@@ -98,7 +105,7 @@ def _coverage(
 
 def _control(level: Level, seed: int, data: str) -> Evidence:
     """Independence dropped: the sample is one point repeated N times, everything else as in the theorem."""
-    redraws, measurements = by_level(level, 20, 40, 100), []
+    redraws, measurements = by_level(level, 50, 100, 200), []
     populations = [
         teacher(LOGISTIC, 1, 4, 5, points=400, strength=4.0, seed=seed),
         teacher(CROSS_ENTROPY, 3, 4, 5, points=400, strength=3.0, seed=seed),
@@ -112,10 +119,8 @@ def _control(level: Level, seed: int, data: str) -> Evidence:
             solution = minimiser(population, repeated, bound.weight_decay)
             ratios.append(population.excess(solution.value) / bound.excess_risk)
         name = f"{population.name}, one point repeated {bound.samples} times, {redraws} samples"
-        fraction = float(np.mean(np.array(ratios) > 1.0))
-        measurements.append(
-            Measurement("fraction of samples with excess risk above the bound", fraction, FAILURE, "<=", 0, name)
-        )
+        label = "fraction of samples with excess risk above the bound"
+        measurements.append(share_of_failures(label, np.array(ratios) > 1.0, FAILURE, name))
     return Evidence(tuple(measurements), len(populations) * redraws, seeds=(seed,))
 
 
@@ -163,10 +168,8 @@ def check(level: Level, seed: int, data: str) -> Evidence:
             notes.append(note)
     measurements += _second_order_points(level, seed)
     name = f"all {len(failures)} samples of all populations and sizes"
-    fraction = float(np.mean(failures))
-    measurements.append(
-        Measurement("fraction of samples where G4, G5 or the bound fails", fraction, FAILURE, "<=", 0, name)
-    )
+    label = "fraction of samples where G4, G5 or the bound fails"
+    measurements.append(share_of_failures(label, np.array(failures), FAILURE, name))
     return Evidence(
         tuple(measurements), len(failures), seeds=(seed,), notes=tuple(notes), sizes={"samples": list(sizes)}
     )

@@ -60,7 +60,7 @@ def sharpness(
             exact = SquaredProblem(planted(family, rank, rank + 2, rank + 3).problem, Fraction(1, known.n))
             facts = exact.facts(known.u, known.v)
             name = f"family {family}, r = {rank}, KN = {known.n} = r(r+3)/2"
-            label = "sharpness: strict spurious minimum proved (1 = yes)"
+            label = "sharpness: spurious minimum, strict modulo rotations, proved (1 = yes)"
             measurements.append(Measurement(label, facts.strict_spurious, 1, "==", 0, name))
             notes.append(f"{name}: Hessian inertia {facts.hessian_inertia}, S inertia {facts.s_inertia}, exact")
     return measurements, notes
@@ -80,7 +80,8 @@ def _control(level: Level, seed: int, data: str) -> Evidence:
     paper="ntk",
     statement="λ > 0, P = 0, generic features: if r(r+3)/2 > KN, every second-order stationary point is global, for "
     "every convex C² loss; if r ≥ min(m, n) this holds for all features. For r < min(m, n) it is sharp: at "
-    "r(r+3)/2 = KN strict spurious local minima exist on an open set of instances.",
+    "r(r+3)/2 = KN spurious local minima, strict modulo rotations (u, v) → (uO, vO), exist on an open set of "
+    "instances.",
     source="this project, Theorem W (improves arXiv 2402.11867, Theorem 4.1, by one rank and without P)",
     kind="equality",
     assumptions=("linearised model", "convex C² loss", "λ > 0", "generic features, or r ≥ min(m, n)"),

@@ -1,13 +1,12 @@
 """NTK-Z: the sharp generic threshold without weight decay, KN <= r max(m, n)."""
 
-from dataclasses import replace
 from fractions import Fraction
 
 import numpy as np
 
 from proofs_check.evidence import Evidence, Level, Measurement
 from proofs_check.exact import SquaredProblem
-from proofs_check.instances import Instance, by_level, gaussian, network
+from proofs_check.instances import Instance, by_level, gaussian, network, without_decay
 from proofs_check.registry import claim
 from proofs_check.second_order_search import all_global, evidence_of, survey, survey_each, tally
 from sims.landscape.search import Landscape
@@ -25,11 +24,6 @@ def family_c(rank: int, m: int, p: int, *, noise: float = 0.0, drop: int = 0, se
     name = f"family C, r = {rank}, {m}x{p}, KN = {keep}, noise {noise:g}, seed {seed}"
     landscape = Landscape(gradients, np.zeros_like(targets), targets, SQUARED, 0.0)
     return Instance(name, landscape, np.concatenate([known.u, known.v]))
-
-
-def without_decay(instance: Instance) -> Instance:
-    """Return the instance at lam = 0."""
-    return Instance(f"{instance.name}, λ = 0", replace(instance.landscape, lam=0.0), instance.planted)
 
 
 _SHAPES = ((1, 2, 2), (1, 3, 4), (2, 3, 3), (2, 3, 5), (2, 4, 4), (3, 5, 5))

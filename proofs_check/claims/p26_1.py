@@ -62,10 +62,12 @@ def _control(level: Level, seed: int, data: str) -> Evidence:
 @claim(
     id="P26-1",
     paper="ntk",
-    statement="Squared loss, λ = 0: r(m+n) − r² > 1.35 KN suffices for 'no spurious local minima' at rank r.",
-    source="arXiv 2605.03724, abstract (capacity requirement, C* ≈ 1.35 for Gaussian features)",
+    statement="Squared loss, λ = 0, for all features: r(m+n) − r² > 1.35 KN suffices for 'no spurious local minima' "
+    "at rank r.",
+    source="arXiv 2605.03724, abstract (capacity requirement, C* ≈ 1.35, stated for Gaussian features), read for all "
+    "features",
     kind="empirical",
-    assumptions=("linearised model", "squared loss", "λ = 0", "r(m+n) − r² > 1.35 KN"),
+    assumptions=("linearised model", "squared loss", "λ = 0", "any features", "r(m+n) − r² > 1.35 KN"),
     expected="fails",
     expected_reason="Strict spurious minima with KN = r max(m, n) + 1 are proved in rational arithmetic at ratios "
     "1.40, 1.54, 1.57 and more (the supremum is 2), while rank r reaches loss zero; strict minima survive small "

@@ -14,10 +14,11 @@ def claims(*, paper: _options.Paper | None = None, json: _options.Json = None) -
         Write JSON to this file; - prints it, and nothing else.
     """
     from proofs_check import registry
+    from proofs_check.standing import verdict_in_words
 
     answer = _output.Answer(json)
     found = registry.claims_of(paper) if paper else registry.all_claims()
-    lines = [(c.id, c.paper, c.kind, c.expected, c.source, c.statement) for c in found]
+    lines = [(c.id, c.paper, c.kind, verdict_in_words(c.kind, c.expected), c.source, c.statement) for c in found]
     text = _output.columns(("id", "paper", "kind", "expected", "source", "statement"), lines)
     answer.give([c.description() for c in found], text)
     return 0

@@ -96,6 +96,7 @@ class Run:
     ) -> list[dict[str, Any]]:
         """Return the rows of the ledger, from records where finished; raises KeyboardInterrupt with a count."""
         from proofs_check.execute import run_many
+        from proofs_check.standing import read_back
 
         rows: dict[str, dict[str, Any]] = {}
         for ident in idents:
@@ -103,7 +104,7 @@ class Run:
             if self.fresh:
                 self.store.path(config).unlink(missing_ok=True)
             elif (row := self.store.get(config)) is not None:
-                rows[ident] = row | {"from_record": True}
+                rows[ident] = read_back(row)
                 bar.update()
 
         def finished(row: dict[str, Any]) -> None:

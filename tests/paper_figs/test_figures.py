@@ -4,6 +4,7 @@ import json
 from itertools import combinations
 from pathlib import Path
 
+import numpy as np
 import pytest
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
@@ -104,6 +105,23 @@ def test_the_phase_diagram_marks_cells_with_undecided_starts() -> None:
     for setting in record["result"]["counts"].values():
         setting["unaccepted"][0][0] = 1
     assert "undecided" in legend_labels(GALLERY["landscape_phase"].draw(record))
+
+
+@pytest.mark.parametrize("falling", [False, True])
+def test_the_legend_of_the_step_sizes_keeps_off_the_curves(falling: bool) -> None:
+    record = load_record("factor_training")
+    part = record["result"]["steps"]["ranks"][0]
+    if falling:  # as in a short run, where no step is too large yet
+        part["train_loss"] = {kind: losses[::-1] for kind, losses in part["train_loss"].items()}
+    figure = GALLERY["factor_training"].draw(record)
+    FigureCanvasAgg(figure).draw()
+    axes = figure.axes[-1]
+    box = axes.get_legend().get_window_extent()
+    points = np.concatenate(
+        [axes.transData.transform(line.get_xydata()) for line in axes.lines if len(line.get_xdata())]
+    )
+    assert len(points) > 10
+    assert not any(box.contains(x, y) for x, y in points)
 
 
 def test_ranks_of_the_training_curves_are_named() -> None:

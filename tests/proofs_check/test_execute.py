@@ -15,7 +15,7 @@ from tests.proofs_check import fake_claims
 
 STABLE = {
     *("id", "paper", "statement", "source", "kind", "expected", "expected_reason", "verdict", "measured", "predicted"),
-    *("slack", "instances", "negative_control", "certificate", "level", "seed", "data", "seconds"),
+    *("slack", "instances", "negative_control", "certificate", "level", "seed", "data", "seconds", "evidence"),
 }
 IDS = ["NTK-C", "NTK-A", "NTK-B"]
 
@@ -121,7 +121,7 @@ def test_the_table_fits_the_terminal_and_marks_what_differs(claims):
     text = table(rows, 120)
     assert max(map(len, text.splitlines()[:4])) <= 120
     assert "! NTK-V" in text
-    assert "gap: 2 <= 1" in text
+    assert "gap: 2 violates <= 1" in text
     assert "NTK-V: expected holds, found fails" in text
     assert "NOT as expected: NTK-V" in text
     assert exit_code(rows) == 1

@@ -5,6 +5,8 @@ from functools import cache
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from proofs_check import generalisation_steps as steps
 from proofs_check.admissible_points import admissible_points, conclusion_steps, margin
@@ -12,7 +14,14 @@ from proofs_check.claims import ntk_lora_kernel, ntk_t5_1
 from proofs_check.evidence import Evidence, verdict_of
 from proofs_check.experiments.generalisation import generalisation
 from proofs_check.experiments.kernel_concentration import kernel_concentration
-from proofs_check.kernel_concentration import LAWS, draw_input_factor, layer_instance, projected_kernels
+from proofs_check.kernel_concentration import (
+    LAWS,
+    SPREADS,
+    draw_input_factor,
+    enumerated_kernels,
+    layer_instance,
+    projected_kernels,
+)
 from proofs_check.linear_lora import linear_lora
 from proofs_check.populations import Population, certified, frozen_network, teacher
 from proofs_check.registry import find
@@ -157,6 +166,28 @@ def test_drawn_kernels_are_those_of_the_projected_features(law: str) -> None:
     for kernel, factor in zip(kernels, factors, strict=True):
         close(kernel, np.asarray(b_only_kernel([features], [factor])).reshape(8, 8))
     assert abs((factors**2).mean() - 1 / 3) <= EMPIRICAL_RATE
+
+
+@pytest.mark.parametrize(("law", "kurtosis"), SPREADS.items())
+def test_enumerated_laws_have_the_moments_of_the_drawn_ones(law: str, kurtosis: float) -> None:
+    entry = np.ones((1, 1, 1))
+    kernels, chances = enumerated_kernels(entry, 1, kurtosis)  # the square of one entry
+    close(chances.sum(), 1.0)
+    close(chances @ kernels[:, 0, 0], 1.0)
+    close(chances @ kernels[:, 0, 0] ** 2, LAWS[law] + 3.0)  # type: ignore[index]
+    with pytest.raises(ValueError, match=r"kurtosis 0\.5"):
+        enumerated_kernels(entry, 1, 0.5)
+
+
+@given(seed=st.integers(0, 10**6))
+@settings(deadline=None, max_examples=5)
+def test_the_rate_needs_a_law_that_does_not_change_with_the_rank(seed: int) -> None:
+    def scaled(rank: int, kurtosis: float) -> float:
+        return ntk_lora_kernel._deviations("digits", seed, 3, (rank,), kurtosis, "")[0][0]
+
+    close(scaled(2, 3.0), scaled(1, 3.0))
+    close(scaled(2, 1.0), scaled(1, 1.0))
+    assert abs(scaled(2, 3.0) / scaled(1, 1.0) - 1.0) > EMPIRICAL_RATE
 
 
 def test_a_factor_whose_rows_avoid_the_inputs_has_no_kernel() -> None:

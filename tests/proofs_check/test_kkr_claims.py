@@ -6,8 +6,12 @@ from typing import Any
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
+from proofs_check.claims.kkr_l1_printed import counterexample
 from proofs_check.curved_instances import constants, ridge, ridge_problem, ridge_rows, spectrum_quadratic
+from proofs_check.decayed_cycle import limit_cycle
 from proofs_check.exact import SquaredProblem
 from proofs_check.execute import run_claim
 from proofs_check.experiments.fails_loudly import fails_loudly
@@ -18,19 +22,66 @@ from proofs_check.restricted_curvature_search import (
     local_constants,
     proof_steps,
 )
-from tests.checks import close
+from tests.checks import EXACT, close
 from tests.tolerances import GAUGE_ZERO, HESSIAN_NEGATIVITY, PRINTED_DIGITS, STATIONARITY
 from theory.planted_families import planted_instance
+from theory.restricted_curvature import decay_rank_bound, printed_decay_rank_bound
 
-CLAIMS = ("KKR-T1", "KKR-C1", "KKR-T2", "KKR-L1")
+EXPECTED = dict.fromkeys(("KKR-T1", "KKR-C1", "KKR-T2", "KKR-L1"), ("holds", "fails"))
+EXPECTED["KKR-L1-PRINTED"] = ("fails", "holds")
 
 
-@pytest.mark.parametrize("ident", CLAIMS)
-def test_verdicts_are_as_registered(ident: str) -> None:
-    row = run_claim(ident, "smoke", 0, "digits")
+@pytest.mark.parametrize("ident", EXPECTED)
+@given(seed=st.integers(0, 10**6))
+@settings(deadline=None, max_examples=3)
+def test_verdicts_are_as_registered(ident: str, seed: int) -> None:
+    row = run_claim(ident, "smoke", seed, "digits")
     assert not row["error"]
-    assert row["verdict"] == row["expected"] == "holds"
-    assert row["negative_control"]["verdict"] == row["negative_control"]["expected"] == "fails"
+    assert (row["expected"], row["negative_control"]["expected"]) == EXPECTED[ident]
+    assert (row["verdict"], row["negative_control"]["verdict"]) == EXPECTED[ident], row["measurements"][:3]
+
+
+@given(q=st.fractions("1/50", "49/50", max_denominator=100), samples=st.integers(1, 12))
+@settings(deadline=None)
+def test_the_limit_on_orthogonal_samples_is_that_of_running_sgd(q: Fraction, samples: int) -> None:
+    cycle = limit_cycle(q, samples)
+    assert cycle.steady
+    step, coefficients = 0.5, np.zeros(samples)
+    for t in range(60 * samples):
+        slope = coefficients[t % samples] - 1.0
+        coefficients *= float(q)
+        coefficients[t % samples] -= step * slope
+    close(np.sort(coefficients)[::-1], [float(v) for v in cycle.values])
+
+
+@given(
+    q=st.fractions("1/100", "99/100", max_denominator=200),
+    epsilon=st.fractions("1/1000", "999/1000", max_denominator=1000),
+    samples=st.integers(1, 30),
+)
+@settings(deadline=None)
+def test_whole_steps_suffice_at_every_decay_and_the_printed_count_up_to_three_quarters(
+    q: Fraction, epsilon: Fraction, samples: int
+) -> None:
+    needed = limit_cycle(q, samples).rank_within(epsilon)
+    assert needed <= decay_rank_bound(1, float(epsilon), 1.0, float(1 - q))
+    if 1 - q <= Fraction(3, 4):
+        assert needed <= printed_decay_rank_bound(1, float(epsilon), 1.0, float(1 - q)) * (1 + EXACT)
+
+
+@pytest.mark.parametrize(("epsilon", "samples", "needed"), [("1/2", 1, 1), ("101/2500", 3, 2)])
+def test_the_printed_count_is_too_small_at_strong_decay(epsilon: str, samples: int, needed: int) -> None:
+    small, q = Fraction(epsilon), Fraction(1, 10)
+    assert limit_cycle(q, samples).rank_within(small) == needed
+    measurement, _ = counterexample(q, needed, small, samples)
+    assert measurement.trusted
+    assert not measurement.satisfied
+    assert decay_rank_bound(1, float(small), 1.0, 0.9) == needed
+
+
+def test_nothing_is_refuted_where_the_printed_count_suffices() -> None:
+    measurement, _ = counterexample(Fraction(1, 2), 2, Fraction(1, 2), 4)
+    assert not measurement.trusted
 
 
 @cache

@@ -10,6 +10,7 @@ import pytest
 
 from proofs_check import readable
 from proofs_check.report import OUTCOMES, control_differs, lines_of, outcome_of, write_report
+from proofs_check.standing import STANDINGS
 from sims.errors import BadInput
 
 # One white pixel: the smallest picture that a browser shows.
@@ -47,6 +48,7 @@ def row(ident="NTK-T3.1", verdict="holds", expected="holds", control="fails", **
         "control_measured": {"rank": 3.0},
         "control_predicted": {"rank": 2.0},
         "certificate": "exact",
+        "evidence": "proof",
         "level": "quick",
         "seed": 0,
         "data": "digits",
@@ -179,6 +181,30 @@ def test_outcomes_are_told_apart_and_counted(tmp_path, verdict, expected, contro
         assert ("negative control, registered: fails" in page.words()) == (verdict == expected)
     else:
         assert "All 3 claims came out as registered" in page.words()
+
+
+def test_proved_measured_and_conjectured_are_told_apart_in_words_and_looks(tmp_path):
+    rows = [
+        row("NTK-A"),
+        row("NTK-B", kind="empirical", evidence="run"),
+        row("NTK-C", kind="conjecture", evidence="run"),
+    ]
+    assert [outcome_of(r).key for r in rows] == ["holds", "holds", "unrefuted"]
+    html = render(tmp_path, rows)
+    page = Page(html)
+    shown = [a["class"] for _, a in page.tags if (a.get("class") or "").startswith("standing ")]
+    assert shown == 2 * ["standing proved", "standing measured", "standing conjectured"]  # the legend, then the rows
+    assert "conjecture: no counterexample found" in page.words()
+    for standing in STANDINGS.values():
+        assert f"{standing.symbol} {standing.label}" in page.words()
+        assert standing.meaning in page.words()
+        assert f".standing.{standing.key}" in html or standing.key == "measured"
+
+
+def test_a_violated_number_shows_the_digits_that_violate_it(tmp_path):
+    line = measurement(1.0000010550060652, 1.0, name="penalty", relation="==", tolerance=1e-6)
+    words = Page(render(tmp_path, [row(verdict="fails", measurements=[line])])).words()
+    assert "penalty 1.00000106 violates = 1 ± 10⁻⁶" in words
 
 
 def test_a_claim_that_is_false_as_printed_reads_as_a_finding(tmp_path):

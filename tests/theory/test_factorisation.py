@@ -41,6 +41,17 @@ def test_factors_without_a_rank_have_one_column_per_singular_value_above_the_tol
     close(u @ v.T, delta)
 
 
+@given(seed=seeds, shape=shapes, rank=st.integers(1, 5), skew=st.floats(-3.0, 3.0))
+def test_what_is_left_of_the_penalty_is_bounded_by_the_imbalance(
+    seed: int, shape: tuple[int, int], rank: int, skew: float
+) -> None:
+    rng = np.random.default_rng(seed)
+    u, v = rng.standard_normal((shape[0], rank)), 10.0**skew * rng.standard_normal((shape[1], rank))
+    penalty = float(factorisation.factor_penalty(u, v))
+    assert penalty - np.linalg.norm(u @ v.T, "nuc") <= factorisation.penalty_gap(u, v) + EXACT * penalty
+    assert factorisation.penalty_gap(*factorisation.rebalanced(u, v)) <= EXACT * penalty
+
+
 @given(seed=seeds)
 def test_a_rank_below_that_of_the_matrix_is_refused(seed: int) -> None:
     delta = np.random.default_rng(seed).standard_normal((3, 4))

@@ -14,6 +14,7 @@ from theory.restricted_curvature import (
     escape_direction,
     is_special_regime,
     loudness_bound,
+    printed_decay_rank_bound,
     relative_rank,
     smoothness_quotient,
     spectral_split,
@@ -132,21 +133,31 @@ def test_truncation_is_the_best_approximation(seed: int, shape: tuple[int, int],
     assert np.linalg.norm(x - near) <= np.linalg.norm(x - other)
 
 
-@given(batch=st.integers(1, 16), epsilon=st.floats(0.001, 0.9), decay=st.floats(0.01, 0.9))
+@given(batch=st.integers(1, 16), epsilon=st.floats(0.001, 0.999), decay=st.floats(0.001, 0.999))
 def test_decay_bound_is_the_number_of_steps_that_matter_times_the_batch(
     batch: int, epsilon: float, decay: float
 ) -> None:
     window = decay_window(epsilon, 1.0, decay)
     assert (1 - decay) ** window <= epsilon / 4 * (1 + EXACT)
     assert (1 - decay) ** (window - 1) > epsilon / 4 * (1 - EXACT)
-    close(decay_rank_bound(batch, epsilon, 1.0, decay), batch * decay_rank_bound(1, epsilon, decay, 1.0))
-    assert window - 1 < decay_rank_bound(1, epsilon, 1.0, decay) <= window
+    assert decay_rank_bound(batch, epsilon, 1.0, decay) == batch * window
+    assert window - 1 < printed_decay_rank_bound(1, epsilon, 1.0, decay) <= window
+    close(
+        printed_decay_rank_bound(batch, epsilon, 1.0, decay), batch * printed_decay_rank_bound(1, epsilon, decay, 1.0)
+    )
+
+
+def test_steps_are_whole() -> None:
+    assert decay_rank_bound(1, 0.0404, 1.0, 0.9) == 2
+    assert 1.99 < printed_decay_rank_bound(1, 0.0404, 1.0, 0.9) < 2
 
 
 @pytest.mark.parametrize(("batch", "epsilon", "decay"), [(0, 0.1, 0.1), (1, 0.0, 0.1), (1, 0.1, 0.0), (1, 0.1, 1.0)])
 def test_decay_bound_refuses_what_it_cannot_mean(batch: int, epsilon: float, decay: float) -> None:
     with pytest.raises(ValueError, match=f"batch {batch}, epsilon {epsilon}, step"):
         decay_rank_bound(batch, epsilon, 1.0, decay)
+    with pytest.raises(ValueError, match=f"batch {batch}, epsilon {epsilon}, step"):
+        printed_decay_rank_bound(batch, epsilon, 1.0, decay)
 
 
 @given(seed=seeds, epsilon=st.floats(0.01, 0.9))
