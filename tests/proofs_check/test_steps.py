@@ -1,6 +1,8 @@
 """Every proof step holds at its smallest size, and a step can fail."""
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from proofs_check import registry
 from proofs_check.evidence import verdict_of
@@ -28,8 +30,10 @@ def test_the_proof_has_all_its_steps_in_order(claim: str) -> None:
 
 
 @pytest.mark.parametrize("step", STEPS, ids=lambda step: f"{step.claim}-{step.id}")
-def test_the_step_holds(step: Step) -> None:
-    evidence = step.check("smoke", 1, "digits")
+@given(seed=st.integers(0, 10**6))
+@settings(deadline=None, max_examples=2)
+def test_the_step_holds(step: Step, seed: int) -> None:
+    evidence = step.check("smoke", seed, "digits")
     assert evidence.instances > 0
     assert verdict_of(evidence) == "holds"
 
