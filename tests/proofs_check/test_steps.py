@@ -16,6 +16,7 @@ CLAIMS_WITH_PROOFS = {
     "NTK-T5.1": 6,
     "KKR-T1": 5,
     "ASY-T4.3'": 4,
+    "ASY-BOUNDARY": 5,
 }
 STEPS = [step for claim in CLAIMS_WITH_PROOFS for step in steps_of(claim)]
 
