@@ -110,8 +110,7 @@ def _control(level: Level, seed: int, data: str) -> Evidence:
     "Σp_i = r; p_i ≥ low_i(r) = E[σ_iA/(σ_iA + Σ_{j≠i}σ_j(1 − low_j(r − 1))z_j²)], A ~ χ²_r, z_j normal, low(0) = 0; "
     "p_i ≤ 1 − low_i(d − r) of Σ⁻¹; p_i in the order of σ_i and p_i/σ_i in the opposite one; p_i ≤ σ_iτ, Σp_i/σ_i = "
     "(d − r − 1)τ.",
-    source="this project, in the place of Theorem 4.3 of arXiv 2402.16842 (whose proof and hypotheses on Δ, Σ we have "
-    "only as reported)",
+    source="this project, in the place of Theorem 4.3 of arXiv 2402.16842",
     kind="lower",
     assumptions=(
         "linear target, squared loss",
