@@ -73,6 +73,14 @@ MUTANTS = (
         "while _bound(bits, samples, sigma) <= gap",
         IN_COUNT + "test_printed_bits_allowed",
     ),
+    Mutant(
+        "information of a mean by the logarithm of a rounded quotient",
+        f"{INFORMATION}:gaussian_mean_information",
+        "log1p(1.0 / (samples - 1))",
+        "log(samples / (samples - 1))",
+        IN_INFORMATION + "test_gaussian_mean_keeps_its_digits_for_many_samples",
+        {"samples": 10**16},
+    ),
     # mutual information
     Mutant(
         "mutual information without its 2",
