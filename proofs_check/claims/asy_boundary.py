@@ -133,14 +133,15 @@ def check(level: Level, seed: int, data: str) -> Evidence:
             Measurement(f"ln ratio, {kind}, less its lower bound", cell.measured - cell.lower, 0, ">=", slack, where),
             Measurement(f"ln ratio, {kind}, less its upper bound", cell.measured - cell.upper, 0, "<=", slack, where),
         ]
-    decided = sum(cell.decided for _, cell in drawn)
-    rows.append(Measurement("share of the measured instances that are decided", decided / len(drawn), 0.5, ">="))
+        if where.startswith(f"d = {LARGE}"):
+            rows.append(Measurement("the bounds leave one sign (1 = yes)", float(cell.proved), 1, "==", 0, where))
     widths = [cell.upper - cell.lower for _, cell in drawn]
     wrong = {
         name: sum(cell.decided and getattr(cell, name) * cell.measured < 0 for _, cell in (*exact, *drawn))
         for name in ("log_theta_r", "log_theta")
     }
     notes = (
+        f"decided: {sum(cell.decided for _, cell in drawn)} of {len(drawn)} measured instances",
         f"e⁺ − e⁻ on the measured instances: median {np.median(widths):.3f}, largest {max(widths):.3f}",
         f"wrong signs where the bounds decide: Θ_r {wrong['log_theta_r']}, its limit Θ {wrong['log_theta']}",
     )
