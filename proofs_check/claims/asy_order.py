@@ -97,7 +97,7 @@ def _order(gaps: dict[str, Fraction], shape: tuple[int, int], rank: int, setting
     counts = {name: tuned_parameters(name, [shape], rank) for name in gaps}
     order = sorted(gaps, key=counts.__getitem__)
     return [
-        Measurement(f"gap of {low} less that of {high}, {setting}", gaps[low] - gaps[high], 0, "<=", 0, setting)
+        Measurement(f"gap of {low} less that of {high}, {setting}", float(gaps[low] - gaps[high]), 0, "<=", 0, setting)
         for i, low in enumerate(order)
         for high in order[i + 1 :]
     ]
