@@ -19,7 +19,7 @@ rank. Proof, checked line by line in ``proofs_check.steps.shares``:
    for d >= r + 2, p_i <= sigma_i tau, and summed over i, sum_i p_i / sigma_i = (d - r - 1) tau.
 
 The extremes of sum_i p_i m_i under 2 to 5 are two linear programmes; each is bounded by its dual, which is valid
-whatever the solver returned. Source: this project.
+whatever the solver returned; its rounding is charged. Source: this project.
 """
 
 from functools import lru_cache
@@ -36,6 +36,7 @@ from theory.captured_fit import captured_shares
 _STEP = 0.25
 _CUT = 1e-12  # relative, of the ends of the integral; both ends only lower it
 _QUADRATURE = 1e-9  # relative; every lower bound is lowered by it
+_ROUNDING = 8.0 * float(np.finfo(np.float64).eps)  # of a dual value, relative to the sum of its terms
 _MOST_LEVELS = 256  # of the recursion on the inverse variances; beyond, 1 stands for its bound, which is then loose
 
 
@@ -102,9 +103,10 @@ def theta_r_error_bounds(spectrum: Float[np.ndarray, " d_in"], weights: Float[np
     if order.size <= r:
         return Bounds(0.0, 0.0)
     gain = weights[order] * shares[order]
+    gain /= gain.sum()
     programme = _programme(spectrum[order].tobytes(), r)
-    low, high = programme.least(gain / gain.sum()), -programme.least(-gain / gain.sum())
-    return Bounds(float(np.log(low)), float(np.log(high)))
+    low = max(programme.least(gain), float(gain @ programme.low[:-1]))  # the latter is above 0, come what may
+    return Bounds(float(np.log(low)), float(np.log(-programme.least(-gain))))
 
 
 class _Programme(NamedTuple):
@@ -132,7 +134,9 @@ class _Programme(NamedTuple):
         if answer.status == 0:
             equal, ordered = answer.eqlin.marginals, np.minimum(answer.ineqlin.marginals, 0.0)
         reduced = cost - self.equal.T @ equal - self.at_most_zero.T @ ordered
-        return float(self.value @ equal + np.minimum(reduced * self.low, reduced * self.high).sum())
+        terms = np.abs(cost) + abs(self.equal).T @ np.abs(equal) + abs(self.at_most_zero).T @ np.abs(ordered)
+        rounding = _ROUNDING * float(terms @ self.high)
+        return float(self.value @ equal + np.minimum(reduced * self.low, reduced * self.high).sum() - rounding)
 
 
 @lru_cache(maxsize=64)
