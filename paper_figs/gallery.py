@@ -179,8 +179,8 @@ _SPECS = (
         "variances σ_k = k^-b; the change Δ has squared length σ_k^a on direction k. Theory says that the sign changes "
         "where Θ_r, the deterministic equivalent at rank r, is 1 (solid). Its limit Θ for inputs of large effective "
         "rank (dashed) names the wrong factor in some cells (crosses). Below: every cell, measured against each "
-        "prediction, with the number of wrong signs among cells decided beyond Monte-Carlo error and the computed "
-        "error of Θ_r.",
+        "prediction, with the number of wrong signs among cells where the proved bounds on the error of Θ_r leave one "
+        "sign and the measured number is beyond 7 standard errors.",
         "asymmetry_boundary",
         draw_asymmetry_boundary,
     ),

@@ -5,8 +5,8 @@ length sigma_k^alignment, so that Delta may have any shape: alignment 0 is a cha
 put it on directions of high variance, -1 makes all m_k equal (Theta_r = d_out/d_in), and lower ones put the risk itself
 on directions of low variance. II_A and II_B are measured by random frozen factors; no formula of their means is used.
 
-A cell is decided when theory and measurement are both beyond their own error: |ln Theta_r| above the leading term of
-its error, which is computed from the cell, and the measured number beyond Monte-Carlo error. Nothing is fitted.
+A cell is decided when theory and measurement are both beyond their own error: ln Theta_r plus the proved bounds on its
+error (theory.share_bounds) on one side of 0, and the measured number beyond Monte-Carlo error. Nothing is fitted.
 """
 
 from dataclasses import dataclass
@@ -15,9 +15,10 @@ from math import log
 import numpy as np
 
 from sims.haar import CapturedFits, captured_fits
-from theory.captured_fit import spectral_theta_r, spectral_theta_r_error
+from theory.captured_fit import spectral_theta_r
+from theory.share_bounds import Bounds, theta_r_error_bounds
 
-STANDARD_ERRORS = 5
+STANDARD_ERRORS = 7  # a few hundred draws of a skew law: beyond the 5 that a level of 1e-6 needs for a normal one
 
 
 @dataclass(frozen=True)
@@ -46,9 +47,9 @@ class Cell:
         return log(spectral_theta_r(self.spectrum, self.weights, self.d_out, self.rank))
 
     @property
-    def log_theta_r_error(self) -> float:
-        """Leading term of ln(E II_A / E II_B) - ln Theta_r."""
-        return spectral_theta_r_error(self.spectrum, self.weights, self.rank)
+    def error_bounds(self) -> Bounds:
+        """Proved bounds on ln(E II_A / E II_B) - ln Theta_r."""
+        return theta_r_error_bounds(self.spectrum, self.weights, self.rank)
 
     @property
     def log_theta(self) -> float:
@@ -68,22 +69,36 @@ class Cell:
 
 @dataclass(frozen=True)
 class Comparison:
-    """The measured log ratio of the means, its standard error, Theta_r, the leading term of its error, and Theta."""
+    """The log ratio of the means, measured or exact, with its error; Theta_r, bounds on its error, and Theta."""
 
     measured: float
     error: float
     log_theta_r: float
-    log_theta_r_error: float
+    error_bounds: Bounds
     log_theta: float
 
     @property
+    def lower(self) -> float:
+        """Proved lower bound of ln(E II_A / E II_B)."""
+        return self.log_theta_r + self.error_bounds.low
+
+    @property
+    def upper(self) -> float:
+        """Proved upper bound of ln(E II_A / E II_B)."""
+        return self.log_theta_r + self.error_bounds.high
+
+    @property
+    def proved(self) -> bool:
+        """Whether the bounds say which factor fits better on average."""
+        return self.lower > 0 or self.upper < 0
+
+    @property
     def decided(self) -> bool:
-        """Whether Theta_r is off 1 by more than its error, and the measured ratio by more than Monte-Carlo error."""
-        trusted = abs(self.log_theta_r) > abs(self.log_theta_r_error)
-        return trusted and abs(self.measured) > STANDARD_ERRORS * self.error
+        """Whether that is proved, and the measured ratio is off 1 by more than Monte-Carlo error."""
+        return self.proved and abs(self.measured) > STANDARD_ERRORS * self.error
 
 
 def compare(cell: Cell, draws: int, seed: int) -> Comparison:
-    """Return the measured log ratio of a cell beside Theta_r and Theta."""
+    """Return the measured log ratio of a cell beside Theta_r, its bounds and Theta."""
     fits = cell.measure(draws, seed)
-    return Comparison(fits.log_ratio, fits.log_ratio_error, cell.log_theta_r, cell.log_theta_r_error, cell.log_theta)
+    return Comparison(fits.log_ratio, fits.log_ratio_error, cell.log_theta_r, cell.error_bounds, cell.log_theta)

@@ -106,9 +106,9 @@ def captured_shares(spectrum: Float[np.ndarray, " d"], rank: int) -> Float[np.nd
     In the order of ``spectrum``. With at most ``rank`` positive variances lambda = 0: 1 on these and 0 on the others,
     which is exact. Also exact for equal variances and for d = 2, r = 1; otherwise asymptotic, for spectra without a
     cliff at ``rank``: with exactly r large variances above a bulk that tends to zero, the shares of the bulk are too
-    small by up to the factor pi/2 (sqrt(pi/2) for r = 1), however large r and d. Source: this project (deterministic
-    equivalents of sample covariance matrices, Silverstein and Bai 1995; the cliff is the hard edge of a square
-    Gaussian matrix, Edelman 1988).
+    small by up to the factor pi/2 (sqrt(pi/2) for r = 1), however large r and d, and with r + 1 by any factor. Source:
+    this project (deterministic equivalents of sample covariance matrices, Silverstein and Bai 1995; the cliff is the
+    hard edge of a square Gaussian matrix, Edelman 1988).
 
     Raises:
         ValueError: negative or non-finite variances, or rank outside 1..d.
@@ -204,10 +204,10 @@ def theta(delta: Float[np.ndarray, "d_out d_in"], sigma: Float[np.ndarray, "d_in
 def theta_r(delta: Float[np.ndarray, "d_out d_in"], sigma: Float[np.ndarray, "d_in d_in"], r: int) -> float:
     """Return Theta_r = d_out sum_i phat_i m_i / (r T), the deterministic equivalent of E II_A / E II_B at rank r.
 
-    B-only fits better on average iff it exceeds 1, up to the error of captured_shares, whose leading term is
-    spectral_theta_r_error: for variances k^-b, b <= 2, about 0.1 in the log at r = 4 and 0.3 at r = 1 (there it is 0.2
-    in truth, for b > 1 whatever d); for a change on the bulk below a cliff at r the truth is up to log(pi/2) higher.
-    Kind: asymptotic (exact where captured_shares is). Source: this project.
+    B-only fits better on average iff it exceeds 1, up to the error of captured_shares: for variances k^-b, b <= 2,
+    about 0.1 in the log at r = 4 and 0.2 at r = 1 (for b > 1 whatever d); for a change on the bulk below a cliff at r
+    the truth is up to log(pi/2) higher, below r + 1 large variances by any amount. share_bounds.theta_r_error_bounds
+    bounds it. Kind: asymptotic (exact where captured_shares is). Source: this project.
 
     Raises:
         ValueError: r outside 1..min(d_out, d_in), T = 0, or as variance_weights.
@@ -234,8 +234,9 @@ def spectral_theta_r(
 def spectral_theta_r_error(spectrum: Float[np.ndarray, " d_in"], weights: Float[np.ndarray, " d_in"], r: int) -> float:
     """Return the leading term of ln(E II_A / E II_B) - ln Theta_r: ln(1 + sum_i error_i m_i / sum_i phat_i m_i).
 
-    From sigma_i and m_i; the errors are those of captured_share_errors. The side of 1 on which Theta_r lies can be
-    trusted where |ln Theta_r| exceeds the modulus of this number. Kind: asymptotic. Source: this project.
+    From sigma_i and m_i; the errors are those of captured_share_errors. An estimate for large V and no bound: with r +
+    1 variances 1 over one of eps the error grows like ln ln(1/eps), this number tends to ln 2 (r = 1).
+    share_bounds.theta_r_error_bounds are bounds. Kind: asymptotic. Source: this project.
 
     Raises:
         ValueError: as theta_r.

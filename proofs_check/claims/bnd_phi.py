@@ -53,18 +53,47 @@ def _composition(seed: int, depth: int, activation: int, scale: float, stretch: 
     ]
 
 
+def _depth(seed: int, pairs: int, least: float = 0.0) -> list[Measurement]:
+    """The closed form in depth, and how Φ changes from 16 to 64 layers where a + b is above, at and below 1.
+
+    ``least`` is what the growth is claimed to be from a + b = 0.1 on, 0 for nothing.
+    """
+    rng, rows = np.random.default_rng([seed, 9]), []
+    for trial in range(pairs):
+        total = (float(rng.uniform(1.1, 3.0)), 1.0, float(rng.uniform(0.1, 0.9)))[trial % 3]
+        b = total * float(rng.uniform(0.05, 0.95))
+        phi = [phi_update([total - b] * depth, [b] * depth, input_norm=1.0) / 2 for depth in (16, 64)]
+        label = f"a + b = {total:.3f}, b = {b:.3f}"
+        closed = total**64 - (total - b) ** 64
+        rows.append(Measurement("Φ/2C over (a + b)^L − a^L, L = 64", phi[1] / closed, 1, "==", 1e-10, label))
+        growth = float(np.log(phi[1] / phi[0])) / 48  # per layer
+        if least:
+            rows.append(Measurement("ln growth of Φ a layer, L from 16 to 64", growth, least, ">=", 0, label))
+        elif total > 1:
+            rows.append(
+                Measurement("ln growth a layer over ln(a + b)", growth / np.log(total), 1, ">=", ROUNDING, label)
+            )
+        elif total < 1:
+            rows.append(Measurement("ln growth of Φ a layer, a + b < 1", growth, 0, "<=", 0, label))
+        else:
+            rows.append(Measurement("Φ/2C, a + b = 1", phi[1], 1, "<=", ROUNDING, label))
+    return rows
+
+
 def _control(level: Level, seed: int, data: str) -> Evidence:
-    """Inputs far outside the ball that Φ is told."""
-    trials = [_composition(seed + t, 2, 0, 1e-3, stretch=1e3) for t in range(10)]
-    return Evidence(tuple(m for trial in trials for m in trial), len(trials), seeds=(seed,))
+    """Inputs far outside the ball that Φ is told, and growth with depth claimed for all norms."""
+    rows = [m for t in range(10) for m in _composition(seed + t, 2, 0, 1e-3, stretch=1e3)]
+    rows += _depth(seed, 9, least=ROUNDING)
+    return Evidence(tuple(rows), 19, seeds=(seed,))
 
 
 @claim(
     id="BND-PHI",
     paper="asymmetry",
-    statement="On every sample |gap(W₀ + ΔW) − gap(W₀)| ≤ Φ_ΔW and |gap(W₀ + ΔW) − gap(ΔW)| ≤ Φ_W₀; Φ grows "
-    "exponentially with depth and does not fall with n. For W₀ independent of the sample the table's Φ_W₀ + "
-    "√(2σ²P·q·ln 2/n) is never the smaller bound: |E gap(W₀ + ΔW)| ≤ √(2σ²P·q·ln 2/n) without Φ.",
+    statement="On every sample |gap(W₀ + ΔW) − gap(W₀)| ≤ Φ_ΔW and |gap(W₀ + ΔW) − gap(ΔW)| ≤ Φ_W₀. Φ does not fall "
+    "with n. Without offsets and with a = ‖W₀‖, b = ‖ΔW‖ in each of L layers Φ_ΔW = 2C((a + b)^L − a^L): exponential "
+    "growth with depth where a + b > 1, none at a + b = 1 and decay below. For W₀ independent of the sample the "
+    "table's Φ_W₀ + √(2σ²P·q·ln 2/n) is never the smaller bound: |E gap(W₀ + ΔW)| ≤ √(2σ²P·q·ln 2/n) without Φ.",
     source="arXiv 2606.13767, Theorem 1 and table of bounds; without Φ: this project, from Lemma 4.5 of 2402.16842",
     kind="upper",
     assumptions=(
@@ -72,7 +101,7 @@ def _control(level: Level, seed: int, data: str) -> Evidence:
         "‖x‖ ≤ C",
         "without Φ: W₀ and frozen factors independent of the sample",
     ),
-    control="inputs outside the ball of radius C",
+    control="inputs outside the ball of radius C; growth with depth whatever a + b",
     control_check=_control,
 )
 def check(level: Level, seed: int, data: str) -> Evidence:
@@ -92,6 +121,11 @@ def check(level: Level, seed: int, data: str) -> Evidence:
             measurements.append(
                 Measurement("|E gap(W₀ + ΔW)| over the bound without Φ", ratio, 1, "<=", ROUNDING, name)
             )
-    growth = [phi_update([1.0] * depth, [1.0] * depth, input_norm=1.0) / 2 for depth in (1, 4, 16)]
-    notes = (f"unit norms: Φ/2 = {growth[0]:g}, {growth[1]:g}, {growth[2]:g} at 1, 4, 16 layers, for every n",)
+    measurements += _depth(seed, by_level(level, 10, 100, 1000))
+    notes = tuple(
+        f"‖W₀‖ = ‖ΔW‖ = {norm:g} in every layer: Φ/2 = "
+        + ", ".join(f"{phi_update([norm] * depth, [norm] * depth, input_norm=1.0) / 2:.3g}" for depth in (1, 4, 16))
+        + " at 1, 4, 16 layers, for every n"
+        for norm in (1.0, 0.5, 0.4)
+    )
     return Evidence(tuple(measurements), trials + len(toys), seeds=(seed,), notes=notes)

@@ -17,7 +17,7 @@ from theory.bounds.rademacher import (
 )
 
 Array = np.ndarray
-BETA, DELTA, STANDARD_ERRORS, ROUNDING = 1.0, 0.05, 5, 1e-10
+BETA, DELTA, STANDARD_ERRORS, ROUNDING = 1.0, 0.05, 7, 1e-10
 MEAN = "mean uniform gap over 2Lβ√(r·TrΣ/(d_in·n))"
 A_MEAN = "mean uniform gap of A alone over 2Lβ‖c‖√(r·TrΣ/(d_out·n))"
 

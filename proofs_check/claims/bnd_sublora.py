@@ -47,7 +47,8 @@ def _control(level: Level, seed: int, data: str) -> Evidence:
     "K smoothings: with probability at least 1 − δ, "
     "L ≤ L̂_m + Δ·[√((b·ln 2 + ln(1/(sδ)))/(2n)) + √(ln(K/((1 − s)δ))/(2m))]; never below Occam–Hoeffding at "
     "equal risk.",
-    source="Lotfi et al. 2024 (arXiv 2312.17173), Theorem 1, with the union over K in the second term",
+    source="Lotfi et al. 2024 (arXiv 2312.17173), Theorem 1, with the union over K in the second term; formula "
+    "confirmed in public code",
     kind="upper",
     assumptions=(
         "n independent units (documents)",

@@ -49,7 +49,7 @@ def _control(level: Level, seed: int, data: str) -> Evidence:
     statement="Tokens of any dependence, losses of range Δ, prefix code of b(h) bits: with probability at least 1 − δ, "
     "for all coded h at once, (1/m)·Σᵢ E[lᵢ | x_<ᵢ] ≤ (1/m)·Σᵢ lᵢ + Δ·√((b(h)·ln 2 + ln(1/δ))/(2m)): the risk on the "
     "contexts that were seen, not on new documents.",
-    source="Azuma 1967; Lotfi et al. 2024b (arXiv 2407.18158)",
+    source="Azuma 1967; Lotfi et al. 2024b (arXiv 2407.18158), formula confirmed in public code",
     kind="upper",
     assumptions=("loss of range Δ given the past", "code fixed before the text"),
     control="the left side replaced by the risk on new texts, as if tokens were independent",

@@ -57,7 +57,7 @@ def _control(level: Level, seed: int, data: str) -> Evidence:
     paper="ntk",
     statement="Under the assumptions of Theorem 1 and r > r*: if σ_r(X) ≤ (2α/β)σ_{r*}(X), the second-order point X is "
     "global; otherwise it is spurious and ‖X‖_F ≥ (Σ_{r*<s≤r} σ_s(X)² / (1 − 2ασ_{r*}/(βσ_r)))^{1/2} − ‖X*‖_F.",
-    source="arXiv 2502.09376, Corollary 1",
+    source="arXiv 2502.09376, Corollary 1 (main text read in full)",
     kind="lower",
     assumptions=("the assumptions of Theorem 1", "r > rank X*"),
     control="second order dropped: the stationary point X = 0",

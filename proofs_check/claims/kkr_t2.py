@@ -47,7 +47,7 @@ def _control(level: Level, seed: int, data: str) -> Evidence:
     statement="Several matrices X^(l) with constants α^(l), β^(l): every second-order point is X* if 2α^(l) > β^(l) "
     "for all l; otherwise it is X*, or for some layer rank X^(l) = r, σ_r ≥ (2α^(l)/β^(l))σ_{r*} and ‖X^(l)−X*^(l)‖² "
     "has the lower bound of Theorem 1.",
-    source="arXiv 2502.09376, Theorem 2",
+    source="arXiv 2502.09376, Theorem 2 (main text read in full)",
     kind="lower",
     assumptions=("the assumptions of Theorem 1 in every layer", "no layer at equality 2α = β", "every X*^(l) ≠ 0"),
     control="second order dropped in one layer: its update stays at the stationary point 0",

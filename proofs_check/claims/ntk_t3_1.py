@@ -109,7 +109,8 @@ def _control(level: Level, seed: int, data: str) -> Evidence:
     paper="ntk",
     statement="If L̂_λ(δ) = L̂(δ) + λ‖δ‖_* (λ ≥ 0) has a global minimiser, it has one of rank r with r(r+1)/2 ≤ KN. "
     "For softmax cross-entropy (K−1)N replaces KN; with several layers Σ_l r_l(r_l+1)/2 ≤ KN.",
-    source="arXiv 2402.11867, Theorem 3.1 (after Barvinok 1995 and Pataki 1998); effective counts: this project",
+    source="arXiv 2402.11867, Theorem 3.1 (after Barvinok 1995 and Pataki 1998; two independent digests agree on the "
+    "inequality); effective counts: this project",
     kind="upper",
     assumptions=("linearised model", "convex loss", "a global minimiser exists"),
     control="KN replaced by KN − 1 on an instance whose minimiser is unique",

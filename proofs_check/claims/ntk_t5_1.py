@@ -132,7 +132,7 @@ def _control(level: Level, seed: int, data: str) -> Evidence:
     "a small perturbation P, has excess risk at most κ‖δ_true‖_* (2+ε)(3+3ε+ε²)/(1+ε) and "
     "‖δ − δ_true‖_* ≤ (2+ε)²/(1+ε) ‖δ_true‖_*. "
     "The paper's form is c(2+ε)²‖δ_true‖_*√K L R(2 + √log(1/η))/√N with c = √2 or 2. No dependence on the rank.",
-    source="arXiv 2402.11867, Theorem 5.1; constants: this project",
+    source="arXiv 2402.11867, Theorem 5.1 (wording and constants there unverified); constants: this project",
     kind="upper",
     assumptions=(
         "i.i.d. sample",

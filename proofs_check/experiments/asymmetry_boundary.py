@@ -1,10 +1,11 @@
 """Where B-only fits better than A-only: shape ratio, alignment of the change, decay of the spectrum, rank.
 
 For every cell (proofs_check.boundary_cells) the logarithm of mean II_A over mean II_B from independent random frozen
-factors, with its standard error, beside log Theta_r with the leading term of its error and log Theta. A cell is decided
-when the measured number is beyond 5 standard errors and |log Theta_r| above the leading term of its error, which is
-computed from the cell; a sign is wrong when a prediction contradicts a decided cell. ``all_wrong`` counts contradicted
-signs in all cells, decided or not; ``corrected`` is log Theta_r plus that leading term.
+factors, with its standard error, beside log Theta_r, the proved bounds ``lower`` and ``upper`` of the logarithm and log
+Theta. A cell is decided when the measured number is beyond 7 standard errors and the bounds are on one side of 0; a
+sign is wrong when a prediction contradicts a decided cell. ``all_wrong`` counts contradicted signs in all cells,
+decided or not; ``outside`` counts cells that are beyond a bound by more than 7 standard errors (none, if the bounds are
+right).
 
 Sizes: ``smoke`` 45 cells of 300 draws; ``quick`` 9 shapes, 9 alignments, decay 1/2, 1 and 2, ranks 1 and 8, 600
 draws; ``full`` ranks 1, 2, 4, 8, decay also 0 (white inputs) and 3/2, alignments in steps of 1/4, 4000 draws. The data
@@ -88,10 +89,17 @@ def summary(cells: list[Comparison]) -> dict[str, Any]:
     decided = np.array([cell.decided for cell in cells])
     predictions = {
         "theta_r": np.array([cell.log_theta_r for cell in cells]),
-        "corrected": np.array([cell.log_theta_r + cell.log_theta_r_error for cell in cells]),
         "theta": np.array([cell.log_theta for cell in cells]),
     }
-    found: dict[str, Any] = {"cells": len(cells), "decided": int(decided.sum())}
+    slack = STANDARD_ERRORS * np.array([cell.error for cell in cells])
+    lower, upper = (np.array([getattr(cell, name) for cell in cells]) for name in ("lower", "upper"))
+    found: dict[str, Any] = {
+        "cells": len(cells),
+        "proved": sum(cell.proved for cell in cells),
+        "decided": int(decided.sum()),
+        "outside": int(((measured < lower - slack) | (measured > upper + slack)).sum()),
+        "median_width": float(np.median(upper - lower)),
+    }
     for name, predicted in predictions.items():
         opposite = np.sign(predicted) * np.sign(measured) < 0
         errors = np.abs(predicted - measured)
@@ -108,7 +116,7 @@ def _table(rows: list[list[Comparison]]) -> dict[str, Any]:
     """Return each number as a table (alignment, shape)."""
     numbers = {
         name: np.round([[getattr(cell, name) for cell in row] for row in rows], 6).tolist()
-        for name in ("measured", "error", "log_theta_r", "log_theta_r_error", "log_theta")
+        for name in ("measured", "error", "log_theta_r", "lower", "upper", "log_theta")
     }
     return {**numbers, "decided": [[cell.decided for cell in row] for row in rows]}
 

@@ -69,9 +69,17 @@ MUTANTS = (
     Mutant(
         "bits allowed rounded up",
         f"{COUNT}:bits_allowed",
-        "return floor(",
-        "return 1 + floor(",
+        "while _bound(bits + 1, samples, sigma) <= gap",
+        "while _bound(bits, samples, sigma) <= gap",
         IN_COUNT + "test_printed_bits_allowed",
+    ),
+    Mutant(
+        "information of a mean by the logarithm of a rounded quotient",
+        f"{INFORMATION}:gaussian_mean_information",
+        "log1p(1.0 / (samples - 1))",
+        "log(samples / (samples - 1))",
+        IN_INFORMATION + "test_gaussian_mean_keeps_its_digits_for_many_samples",
+        {"samples": 10**16},
     ),
     # mutual information
     Mutant(
@@ -181,9 +189,9 @@ MUTANTS = (
     # kl and code length
     Mutant(
         "relative entropy with its arguments exchanged",
-        f"{INVERSE}:kl_inverse_upper",
-        "_divergence(p, middle)",
-        "_divergence(middle, p)",
+        f"{INVERSE}:_halved",
+        "divergence(p, middle)",
+        "divergence(middle, p)",
         IN_INVERSE + "test_p23_kl_of_the_inverse_is_c",
         {"p": 0.2, "c": 0.1},
     ),
@@ -198,8 +206,8 @@ MUTANTS = (
     Mutant(
         "inverse rounded downwards",
         f"{INVERSE}:kl_inverse_upper",
-        "np.where(p == 0.0, -np.expm1(-c), high)",
-        "np.where(p == 0.0, -np.expm1(-c), low)",
+        "_, high = _halved(_least_divergence",
+        "high, _ = _halved(_least_divergence",
         IN_INVERSE + "test_the_inverse_rounds_upwards",
         {"p": 0.2, "c": 0.1},
     ),

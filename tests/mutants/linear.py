@@ -15,6 +15,8 @@ STEPS = "theory.step_size"
 IN_LINEAR = "tests/theory/test_linear_adapters.py::"
 IN_CAPTURED = "tests/theory/test_captured_fit.py::"
 IN_ERROR = "tests/theory/test_theta_r_error.py::"
+IN_SHARES = "tests/theory/test_share_bounds.py::"
+SHARES = "theory.share_bounds"
 IN_SAMPLES = "tests/theory/test_finite_sample_risks.py::"
 IN_GRADIENTS = "tests/theory/test_factor_gradients.py::"
 IN_SUBSPACES = "tests/theory/test_subspaces.py::"
@@ -119,6 +121,22 @@ MUTANTS = (
         "-np.log1p(captured",
         IN_ERROR + "test_the_leading_error_of_theta_r_is_what_draws_show",
         {"exponent": 2.0, "part": slice(128, 256)},
+    ),
+    Mutant(
+        "bound of a share with its own direction in what is left",
+        f"{SHARES}:_recursion",
+        "- factors - (0.5",
+        "- (0.5",
+        IN_SHARES + "test_rank_one_is_exact",
+        {"first": 4.0, "second": 1.0},
+    ),
+    Mutant(
+        "complement of a share at its own rank",
+        f"{SHARES}:share_upper_bounds",
+        "values, values.size - rank)",
+        "values, rank)",
+        IN_SHARES + "test_rank_one_is_exact",
+        {"first": 4.0, "second": 1.0},
     ),
     Mutant(
         "shares by the roots of the variances",

@@ -8,16 +8,18 @@ import pytest
 
 from paper_figs.records import load_record
 from proofs_check.boundary_cells import STANDARD_ERRORS, Cell, Comparison, compare
-from proofs_check.claims.asy_boundary import below_a_cliff, one_direction, random_cells
+from proofs_check.claims.asy_boundary import _control, below_a_cliff, one_direction, random_cells
 from proofs_check.execute import run_claim
 from proofs_check.experiments.asymmetry_boundary import SHAPES, asymmetry_boundary, summary
+from proofs_check.vanishing_variance import VanishingVariance
 from sims.errors import BadInput
 from tests.checks import close
 from tests.strategies import orthonormal_columns
 from tests.theory.linear_problems import haar_rows, standard_errors
-from tests.tolerances import CLOSED_FORM, MONTE_CARLO
-from theory.captured_fit import captured_shares, rho, spectral_theta_r_error, theta, theta_r, variance_weights
+from tests.tolerances import CLOSED_FORM, MONTE_CARLO, SIX_DECIMALS
+from theory.captured_fit import rho, theta, theta_r, variance_weights
 from theory.linear_adapters import fit_a_only, fit_b_only
+from theory.share_bounds import Bounds, theta_r_error_bounds
 
 
 @cache
@@ -40,7 +42,7 @@ def test_numbers_of_a_cell_are_those_of_its_matrices() -> None:
     close(spectrum, cell.spectrum, CLOSED_FORM)
     close(weights, cell.weights, CLOSED_FORM)
     close(cell.log_theta_r, np.log(theta_r(delta, sigma, 5)), CLOSED_FORM)
-    close(cell.log_theta_r_error, spectral_theta_r_error(spectrum, weights, 5), CLOSED_FORM)
+    close(cell.error_bounds, theta_r_error_bounds(spectrum, weights, 5), SIX_DECIMALS)
     close(cell.log_theta, np.log(theta(delta, sigma)), CLOSED_FORM)
     close(cell.log_theta, np.log(24 / 30 * rho(delta, sigma)), CLOSED_FORM)
 
@@ -65,20 +67,23 @@ def test_alignment_minus_one_is_a_matter_of_shape_alone() -> None:
 
 def test_decided_means_beyond_both_errors_and_wrong_signs_are_counted() -> None:
     edge = STANDARD_ERRORS * 0.1
-    near, far = Comparison(-0.99 * edge, 0.1, 1.0, 0.5, -1.0), Comparison(-1.01 * edge, 0.1, 1.0, 0.5, -1.0)
+    sure = Bounds(-0.5, 0.6)
+    near, far = Comparison(-0.99 * edge, 0.1, 1.0, sure, -1.0), Comparison(-1.01 * edge, 0.1, 1.0, sure, -1.0)
+    assert near.proved
     assert not near.decided
     assert far.decided
-    for error in (1.01, -1.01):  # Theta_r within its own error: no verdict, however clear the measurement
-        assert not Comparison(-10.0, 0.1, 1.0, error, -1.0).decided
+    # bounds on both sides of 1: no verdict, however clear the measurement; beyond Theta_r: a verdict against it
+    assert not Comparison(-10.0, 0.1, 1.0, Bounds(-1.01, 0.2), -1.0).decided
+    assert Comparison(-10.0, 0.1, 1.0, Bounds(-3.0, -1.01), -1.0).decided
     found = summary([near, far])
-    assert (found["cells"], found["decided"]) == (2, 1)
+    assert (found["cells"], found["proved"], found["decided"], found["outside"]) == (2, 2, 1, 2)
+    close(found["median_width"], 1.1)
     assert (found["theta_r"]["wrong"], found["theta_r"]["all_wrong"]) == (1, 2)
     assert (found["theta"]["wrong"], found["theta"]["all_wrong"]) == (0, 0)
     close(found["theta_r"]["max_error"], 1 + 1.01 * edge)
-    close(found["corrected"]["max_error"], 1.5 + 1.01 * edge)
 
 
-def test_below_a_cliff_theta_r_is_wrong_and_its_error_says_that_it_may_be() -> None:
+def test_below_a_cliff_theta_r_is_wrong_and_its_bounds_say_that_it_may_be() -> None:
     found = below_a_cliff(193, 20_000, 0)
     assert found.measured > STANDARD_ERRORS * found.error
     assert found.log_theta_r < 0
@@ -88,6 +93,19 @@ def test_below_a_cliff_theta_r_is_wrong_and_its_error_says_that_it_may_be() -> N
     assert far.measured > 0
     assert far.log_theta_r > 0
     close(found.log_theta_r - far.log_theta_r, np.log(193 / 1000), CLOSED_FORM)
+
+
+@pytest.mark.parametrize("eps", [1e-3, 1e-6, 1e-10])
+def test_over_a_vanishing_variance_the_leading_error_is_no_bound(eps: float) -> None:
+    """r + 1 variances 1 and one of eps: the leading term decides for the wrong factor, the bounds never."""
+    for rank in (1, 4):
+        instance = VanishingVariance(rank, 1, eps)
+        found = instance.comparison()
+        assert found.measured > 0 > found.log_theta_r
+        assert abs(found.measured - found.log_theta_r) > instance.leading_error
+        assert found.lower - SIX_DECIMALS <= found.measured <= found.upper + SIX_DECIMALS
+    assert VanishingVariance(1, 1, eps).comparison().lower > 0  # exact at rank one
+    assert _control("smoke", 0, "digits").summary()[2] < 0
 
 
 def test_theta_names_the_wrong_factor_on_one_direction_of_a_steep_spectrum() -> None:
@@ -117,17 +135,16 @@ def test_only_theta_has_wrong_signs(source: str) -> None:
     found = result["summary"]
     assert found["cells"] == sum(np.size(panel["measured"]) for panel in result["panels"])
     assert 2 * found["decided"] > found["cells"]
+    assert found["outside"] == 0
     assert found["theta_r"]["wrong"] == 0
     assert found["theta_r"]["median_error"] < found["theta"]["median_error"]
     if source == "committed":
         assert found["theta"]["wrong"] > 0
     for panel in result["panels"]:
-        for j, (_, d_in) in enumerate(result["shapes"]):
-            shares = captured_shares(np.arange(1.0, d_in + 1.0) ** -panel["decay"], panel["rank"])
-            corrected = np.array(panel["log_theta_r"])[:, j] + np.array(panel["log_theta_r_error"])[:, j]
-            errors = np.abs(np.array(panel["measured"])[:, j] - corrected)
-            rest = float(shares @ (1 - shares)) ** -2
-            assert np.all(errors <= MONTE_CARLO * np.array(panel["error"])[:, j] + rest)
+        measured, lower, upper = (np.array(panel[name]) for name in ("measured", "lower", "upper"))
+        slack = STANDARD_ERRORS * np.array(panel["error"])
+        assert np.all((lower - slack <= measured) & (measured <= upper + slack))
+        assert np.all(lower <= upper)
 
 
 def test_the_experiment_repeats_and_refuses_unknown_levels() -> None:

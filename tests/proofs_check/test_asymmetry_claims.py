@@ -212,6 +212,16 @@ def test_the_rational_bound_of_that_probability_is_above_it_and_falls_to_zero() 
     assert all(m.satisfied for m in asy_t4_3._large(aligned=True))
 
 
+@pytest.mark.parametrize("d", [4, 64, 1024])
+def test_the_least_probability_is_below_the_exact_one_and_proves_the_aligned_case(d: int) -> None:
+    found = asy_t4_3.least_probability(d, aligned=True)
+    assert found <= asy_t4_3.probability_b_only_fits(d, 1.0, 4.0)
+    assert found <= asy_t4_3.largest_probability(d, aligned=True)
+    assert asy_t4_3.least_probability(d, aligned=False) == 0  # no lower bound where the claim is refuted
+    if d == 1024:
+        assert found > Fraction(9, 10)
+
+
 def test_differences_between_starts_are_within_a_margin_only_beyond_doubt() -> None:
     """The confidence limit of the mean must be within, so that noise or divergence never pass for equality."""
 

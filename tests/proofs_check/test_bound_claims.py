@@ -1,5 +1,6 @@
 """Claims on the bounds by counting, information, noise and norms: verdicts, and the exact toys that decide them."""
 
+from fractions import Fraction
 from itertools import product
 from math import log
 
@@ -19,6 +20,7 @@ from tests.checks import EXACT, close
 from tests.strategies import seeds
 from tests.tolerances import PRINTED_DIGITS
 from theory.bounds.parameter_count import ADAPTERS, tuned_parameters
+from theory.finite_sample_risks import a_only_risks, b_only_risks, full_risks
 
 HOLDS = (
     "ASY-L4.5",
@@ -56,11 +58,17 @@ def test_ledger_rows_are_complete(ident: str) -> None:
 def test_c11_fewer_parameters_and_a_larger_gap() -> None:
     gaps, sizes = closed_form_gaps(), [tuned_parameters(a, [(6, 10)], 3) for a in ("b-only", "a-only", "full")]
     assert sizes == [18, 30, 60]
-    found = [gaps[a] for a in ("b-only", "a-only", "full")]
+    assert all(isinstance(gap, Fraction) for gap in (*gaps.values(), *classifier_gaps().values()))
+    found = [float(gaps[a]) for a in ("b-only", "a-only", "full")]
+    noise = 6 * 0.7**2
+    missed = 7 * (3 * 0.8946 + 3 * 1.1562)  # by B alone; by A alone 7 * 3 * 1.1562
+    close(found[0], b_only_risks(noise + missed, 40, 3).gap)
+    close(found[1], a_only_risks(noise + 7 * 3 * 1.1562, 40, 10, 3, 0.49).gap)
+    close(found[2], full_risks(noise, 40, 10).gap)
     close(found, [7.2844, 0.8744, 1.7488], PRINTED_DIGITS)
     assert [f"{gap:.2f}" for gap in found] == ["7.28", "0.87", "1.75"]
     gaps = classifier_gaps()
-    close([gaps["b-only"], gaps["a-only"]], [0.25, 0.0])  # of three fair coins the majority has gap 1/4
+    assert (gaps["b-only"], gaps["a-only"]) == (Fraction(1, 4), 0)  # of three fair coins the majority has gap 1/4
 
 
 @given(

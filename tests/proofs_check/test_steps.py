@@ -18,6 +18,7 @@ CLAIMS_WITH_PROOFS = {
     "NTK-T5.1": 6,
     "KKR-T1": 5,
     "ASY-T4.3'": 4,
+    "ASY-BOUNDARY": 5,
 }
 
 

@@ -8,6 +8,7 @@ training risk is measured on m of the n samples only. n counts independent units
 Source: Lotfi et al. 2024 (arXiv 2312.17173), Theorem 1 and appendix; corrections are named where they are made.
 """
 
+from fractions import Fraction
 from math import ceil, log, log2
 from typing import Any
 
@@ -25,8 +26,8 @@ def arithmetic_code_bits(symbols: int, entropy: float | int, levels: int) -> int
     """Return ceil(k H) + 1 + levels (16 + ceil(log2(k + 1))): coded symbols, codebook and frequencies.
 
     k = ``symbols``, H their empirical entropy in bits a symbol. A frequency takes k + 1 values, 0 to k, which the
-    paper's ceil(log2 k) misses by one when k is a power of two. Kind: exact, for Shannon-Fano-Elias coding of the
-    whole block.
+    paper's ceil(log2 k) misses by one when k is a power of two. The product k H of the numbers given is rounded up
+    without being rounded first. Kind: exact, for Shannon-Fano-Elias coding of the whole block.
 
     Raises:
         ValueError: fewer than 1 symbol or level, or an entropy outside 0 to log2 levels.
@@ -35,7 +36,7 @@ def arithmetic_code_bits(symbols: int, entropy: float | int, levels: int) -> int
         raise ValueError(f"{symbols} symbols of {levels} levels: expected at least 1 of each")
     if not 0.0 <= entropy <= log2(levels) * (1.0 + 1e-12):
         raise ValueError(f"entropy of {entropy} bits a symbol: expected 0 to log2 {levels} = {log2(levels):g}")
-    return ceil(symbols * entropy) + 1 + levels * (CODEBOOK_BITS + symbols.bit_length())
+    return ceil(symbols * Fraction(entropy)) + 1 + levels * (CODEBOOK_BITS + symbols.bit_length())
 
 
 def prefix_free_bits(length: float | int) -> float:

@@ -9,11 +9,15 @@ noise, never estimate it by counting.
 """
 
 from collections.abc import Sequence
-from math import exp, inf, isfinite, log, sqrt
+from math import exp, expm1, inf, isfinite, log, log1p, sqrt
 
 from scipy.special import lambertw
 
 ZERO_ONE_SIGMA = 0.5  # of any loss in [0, 1]
+
+# 1 + W_0(z) in powers of p = sqrt(2 (1 + e z)), used where what is left out is below rounding
+_BRANCH_POINT = (1.0, -1.0 / 3.0, 11.0 / 72.0, -43.0 / 540.0, 769.0 / 17280.0, -221.0 / 8505.0, 680863.0 / 43545600.0)
+_NEAR_BRANCH_POINT = 1e-2
 
 
 def sub_gaussian_constant(low: float, high: float) -> float:
@@ -112,7 +116,7 @@ def gaussian_mean_information(samples: int) -> float:
         ValueError: no samples.
     """
     require_setting(0.0, samples, 1.0)
-    return 0.5 * log(samples / (samples - 1)) if samples > 1 else inf
+    return 0.5 * log1p(1.0 / (samples - 1)) if samples > 1 else inf
 
 
 def gaussian_mean_gap(samples: int, variance: float = 1.0) -> float:
@@ -130,15 +134,23 @@ def gaussian_mean_bound(samples: int, variance: float = 1.0) -> float:
 
     The squared loss is not sub-Gaussian; under the product law it is s^2 chi^2_1 with s^2 = variance (1 + 1/n), so the
     bound inverts its own Cramer transform: s^2 x with -ln(1 - x) - x = 2 I(W; Z_i), that is x = 1 + W_0(-e^(-1 - 2I)).
-    Relaxing the transform to its quadratic gives the published (1 + 1/n) sqrt(2 ln(n/(n-1))) variance. Kind: upper
-    bound on a mean. Source: Bu, Zou and Veeravalli 2020, Section IV, with the exact transform.
+    Relaxing the transform to its quadratic gives the published (1 + 1/n) sqrt(2 ln(n/(n-1))) variance. At n = 1, where
+    I is infinite, it is 2 variance, the gap itself. Kind: upper bound on a mean. Source: Bu, Zou and Veeravalli 2020,
+    Section IV, with the exact transform.
 
     Raises:
         ValueError: no samples, or a variance that is not positive.
     """
     require_setting(0.0, samples, variance)
-    scale = variance * (1.0 + 1.0 / samples)
-    return scale * (1.0 + float(lambertw(-exp(-1.0 - 2.0 * gaussian_mean_information(samples))).real))
+    information = gaussian_mean_information(samples)
+    root = sqrt(-2.0 * expm1(-2.0 * information))
+    if root < _NEAR_BRANCH_POINT:  # 1 + W_0 would lose its digits
+        x = root * sum(c * root**power for power, c in enumerate(_BRANCH_POINT))
+    else:
+        x = 1.0 + float(lambertw(-exp(-1.0 - 2.0 * information)).real)
+        if information < 1.0:  # a Newton step gives back what the sum lost
+            x += (2.0 * information + x + log1p(-x)) * (1.0 - x) / x
+    return variance * (1.0 + 1.0 / samples) * x
 
 
 def require_setting(information: float, samples: int, sigma: float) -> None:

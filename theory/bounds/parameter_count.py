@@ -14,7 +14,7 @@ Raginsky 2017.
 """
 
 from collections.abc import Sequence
-from math import floor, log
+from math import floor, inf, log
 
 from theory.bounds.information import ZERO_ONE_SIGMA, require_setting, xu_raginsky
 
@@ -85,7 +85,7 @@ def mutual_information_bound(parameters: int, bits: int, samples: int, sigma: fl
     Raises:
         ValueError: fewer than 1 bit, no samples, negative parameters, or a sigma that is not positive.
     """
-    return xu_raginsky(total_bits(parameters, bits) * log(2.0), samples, sigma)
+    return _bound(total_bits(parameters, bits), samples, sigma)
 
 
 def adapter_bound(
@@ -151,12 +151,25 @@ def lora_beats_full_below(shapes: Shapes) -> float:
 def bits_allowed(gap: float, samples: int, sigma: float = ZERO_ONE_SIGMA) -> int:
     """Return the largest number of tuned bits whose bound is at most ``gap``: floor(n gap^2 / (2 sigma^2 ln 2)).
 
-    Kind: exact.
+    By the bound as ``mutual_information_bound`` computes it, so that the bound of b bits allows b bits (while float64
+    tells the bounds of b and b + 1 apart). Kind: exact.
 
     Raises:
-        ValueError: a negative gap, no samples, or a sigma that is not positive.
+        ValueError: a gap that is negative or infinite, no samples, or a sigma that is not positive.
     """
     require_setting(gap * gap, samples, sigma)
-    if not gap >= 0.0:
-        raise ValueError(f"gap {gap}: expected a number >= 0")
-    return floor(samples * gap * gap / (2.0 * sigma * sigma * log(2.0)))
+    if not 0.0 <= gap < inf:
+        raise ValueError(f"gap {gap}: expected a finite number >= 0")
+    bits = floor(samples * gap * gap / (2.0 * sigma * sigma * log(2.0)))
+    if bits >= 2**52:  # the bounds of b and b + 1 are one number
+        return bits
+    # rounding moves the quotient over a whole number in either direction
+    while bits > 0 and _bound(bits, samples, sigma) > gap:
+        bits -= 1
+    while _bound(bits + 1, samples, sigma) <= gap and _bound(bits + 1, samples, sigma) > _bound(bits, samples, sigma):
+        bits += 1
+    return bits
+
+
+def _bound(bits: int, samples: int, sigma: float) -> float:
+    return xu_raginsky(bits * log(2.0), samples, sigma)

@@ -93,6 +93,8 @@ def test_arithmetic_code_counts_codebook_and_frequencies() -> None:
     # 8 symbols of 2 levels at one bit each: a frequency is one of 0..8, four bits
     assert arithmetic_code_bits(8, 1.0, 2) == 8 + 1 + 2 * (16 + 4)
     assert arithmetic_code_bits(7, 0.0, 1) == 0 + 1 + 16 + 3
+    # the float 3.2 lies above 3.2: 160 000.00000000001 bits, which float64 rounds to 160 000
+    assert arithmetic_code_bits(50_000, 3.2, 11) == 160_001 + 1 + 11 * (16 + 16) == 160_354
 
 
 @given(st.floats(0.0, 9.0), sizes, bit_counts, st.floats(0.0, 30.0))

@@ -5,6 +5,7 @@ from math import exp, inf, log, sqrt
 import hypothesis.strategies as st
 import numpy as np
 import pytest
+from flint import arb, ctx
 from hypothesis import given
 from scipy.optimize import minimize_scalar
 
@@ -86,6 +87,18 @@ def test_p17_individual_samples_never_exceed_the_whole_when_they_share_its_infor
 def test_gaussian_mean_information_is_that_of_the_joint_covariance(samples: int) -> None:
     joint = np.array([[1 / samples, 1 / samples], [1 / samples, 1.0]])  # of the mean and one of its numbers
     close(mi.gaussian_mean_information(samples), 0.5 * (np.log(np.diag(joint)).sum() - np.linalg.slogdet(joint)[1]))
+
+
+@pytest.mark.parametrize("samples", [10**4, 10**8, 10**16, 10**30])
+def test_gaussian_mean_keeps_its_digits_for_many_samples(samples: int) -> None:
+    ctx.prec = 400
+    n = arb(samples)
+    information = (n / (n - 1)).log() / 2
+    assert abs(mi.gaussian_mean_information(samples) / float(information) - 1) <= 1e-15
+    x = mi.gaussian_mean_bound(samples) / (1 + 1 / samples)
+    residual = -(1 - arb(x)).log() - arb(x) - 2 * information  # of the inverted transform
+    assert abs(float(residual / (2 * information))) <= 1e-12
+    assert mi.gaussian_mean_gap(samples) < mi.gaussian_mean_bound(samples)
 
 
 @given(samples=st.integers(1, 10**4), variance=st.floats(0.1, 10.0))

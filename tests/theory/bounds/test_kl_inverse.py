@@ -4,7 +4,7 @@ import hypothesis.strategies as st
 import numpy as np
 import pytest
 from flint import arb, ctx
-from hypothesis import given
+from hypothesis import example, given
 
 from tests.checks import close
 from tests.tolerances import IDENTITY, PRINTED_DIGITS, ROUNDING
@@ -16,11 +16,23 @@ inside = st.floats(1e-9, 1.0 - 1e-9)
 divergences = st.floats(1e-12, 30.0)
 
 
-def _by_balls(p: float, q: float) -> float:
-    """Return kl(p || q) with 200 digits of working precision."""
+def _ball(p: float, q: float) -> arb:
+    """Return a ball that holds kl(p || q), 200 digits wide, for 0 <= p < 1 and q in between 0 and 1."""
     ctx.prec = 700
     p_ball, q_ball = arb(p), arb(q)
-    return float(p_ball * (p_ball / q_ball).log() + (1 - p_ball) * ((1 - p_ball) / (1 - q_ball)).log())
+    first = p_ball * (p_ball / q_ball).log() if p > 0 else arb(0)
+    return first + (1 - p_ball) * ((1 - p_ball) / (1 - q_ball)).log()
+
+
+def _by_balls(p: float, q: float) -> float:
+    return float(_ball(p, q))
+
+
+def _rounded_upwards(p: float, c: float) -> bool:
+    """Whether the inverse is the supremum rounded upwards in float64, or one step more."""
+    q = float(kl_inverse_upper(p, c))
+    before = float(np.nextafter(np.nextafter(q, 0.0), 0.0))
+    return (q == 1.0 or bool(_ball(p, q) >= arb(c))) and (before <= p or bool(_ball(p, before) < arb(c)))
 
 
 @given(inside, inside)
@@ -50,11 +62,17 @@ def test_p23_kl_of_the_inverse_is_c(p: float, c: float) -> None:
         assert _by_balls(p, np.nextafter(1.0, 0.0)) <= c
 
 
-@given(st.floats(0.01, 0.99), st.floats(1e-3, 3.0))
+@given(st.floats(0.0, 1.0, exclude_max=True), st.floats(1e-30, 60.0))
+@example(1.0857095121849174e-12, 3.077980474624319e-13)  # ln p - ln q in the place of ln(p/q) loses this one
 def test_the_inverse_rounds_upwards(p: float, c: float) -> None:
-    """Within the one step of float64 that is left, the side on which bounds made of it are sound."""
-    q = float(kl_inverse_upper(p, c))
-    assert q == 1.0 or float(binary_kl(p, q)) > c >= float(binary_kl(p, np.nextafter(q, 0.0)))
+    assert _rounded_upwards(p, c)
+
+
+def test_the_inverse_rounds_upwards_on_a_thousand_points() -> None:
+    rng = np.random.default_rng(0)
+    rates = np.concatenate([rng.random(400), 10.0 ** rng.uniform(-14, 0, 300), 1 - 10.0 ** rng.uniform(-9, 0, 200)])
+    rates = np.append(rates, np.zeros(100))
+    assert all(_rounded_upwards(float(p), float(c)) for p, c in zip(rates, 10.0 ** rng.uniform(-16, 1.5, 1000)))
 
 
 @given(probabilities, st.floats(0.0, 1e3))

@@ -28,6 +28,14 @@ def test_without_offsets_phi_is_the_printed_sum_of_products(
     close(phi_backbone(backbone, update, input_norm=c, loss_lipschitz=lipschitz), some_backbone)
 
 
+def test_growth_with_depth_needs_norms_that_sum_to_more_than_one() -> None:
+    found = [phi_update([0.4] * depth, [0.4] * depth, input_norm=0.5) for depth in (1, 4, 16)]
+    close(found, [0.4, 0.384, 0.8**16 - 0.4**16])
+    assert f"{found[2]:.3f}" == "0.028"
+    assert all(phi_update([0.5] * depth, [0.5] * depth, input_norm=0.5) <= 1 for depth in (1, 16, 64))
+    assert phi_update([1.0] * 16, [1.0] * 16, input_norm=0.5) == 2**16 - 1
+
+
 @given(norms=NORMS, c=st.floats(0.1, 3.0), seed=seeds)
 def test_positive_numbers_with_affine_activations_attain_half_of_phi(
     norms: list[tuple[float, float]], c: float, seed: int

@@ -127,7 +127,12 @@ def test_printed_bits_allowed() -> None:
 def test_bits_allowed_is_the_last_that_fits(gap: float, samples: int, sigma: float) -> None:
     bits = pc.bits_allowed(gap, samples, sigma)
     assert xu_raginsky((bits + 1) * log(2), samples, sigma) > gap
-    assert bits == 0 or pc.mutual_information_bound(bits, 1, samples, sigma) <= gap * (1 + 2.0**-50)
+    assert bits == 0 or pc.mutual_information_bound(bits, 1, samples, sigma) <= gap
+
+
+@given(bits=st.integers(0, 10**13), samples=st.integers(1, 10**7), sigma=st.floats(0.01, 30.0))
+def test_the_bound_of_some_bits_allows_just_these(bits: int, samples: int, sigma: float) -> None:
+    assert pc.bits_allowed(pc.mutual_information_bound(bits, 1, samples, sigma), samples, sigma) == bits
 
 
 @given(layers=LAYERS, head=st.integers(0, 50))
@@ -239,6 +244,7 @@ def test_entropy_of_the_uniform_code_gives_back_the_count(bits: int, parameters:
         (lambda: pc.mutual_information_bound(5, 1, 10, 0.0), "sub-Gaussian constant 0.0"),
         (lambda: pc.entropy_bound(-0.1, 10), "information -0.1"),
         (lambda: pc.bits_allowed(-0.1, 10), "gap -0.1"),
+        (lambda: pc.bits_allowed(float("inf"), 10), "gap inf: expected a finite number"),
     ],
 )
 def test_impossible_sizes_are_refused(call: object, message: str) -> None:
