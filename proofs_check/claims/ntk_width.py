@@ -15,7 +15,7 @@ def _measure(level: Level, seed: int, data: str, parametrisation: str) -> Eviden
     inputs = by_level(level, 4, 10, 10)
     sample = few_shot(load(data, seed=seed), samples=inputs, classes=(0, 1), seed=seed)
     widths = by_level(level, (32, 128, 256), (32, 64, 128, 256, 512, 1024), (32, 64, 128, 256, 512, 1024, 2048))
-    seeds = tuple(range(seed, seed + by_level(level, 120, 200, 400)))
+    seeds = tuple(range(seed, seed + by_level(level, 200, 200, 400)))
     measurements = []
     for activation, depth in by_level(
         level, (("relu", 3),), (("relu", 3), ("gelu", 3)), (("relu", 3), ("gelu", 3), ("relu", 5))

@@ -149,7 +149,7 @@ NOTICED: dict[str, tuple[Mutant, ...]] = {
     ),
     "NTK-T4.1": (
         _wrong(
-            "r(r+1)/2", f"{CLAIMS}.ntk_t4_1:perturbed_surveys", 'planted("B", 3, 5, 6), 3)', 'planted("A", 3, 5, 6), 3)'
+            "r(r+1)/2 > KN", f"{CLAIMS}.ntk_t4_1:perturbed_surveys", 'planted("B", 3, 5, 6)', 'planted("A", 3, 5, 6)'
         ),
     ),
     "NTK-CE": (_wrong("K − 1 logits", "theory.losses:CrossEntropy.free_outputs", "return k - 1", "return k"),),
@@ -174,7 +174,6 @@ NOTICED: dict[str, tuple[Mutant, ...]] = {
     # the convex problem and its landscape
     "NTK-T3.1": (BUDGET,),
     "NTK-ML": (BUDGET,),
-    "NTK-FEWSHOT": (BUDGET,),
     "NTK-RPK": (INEQUALITY,),
     "NTK-OPEN-RANK1": (INEQUALITY,),
     "NTK-L2.2": (_wrong("1/2", "theory.factorisation:factor_penalty", "return 0.5", "return 1.0"),),
@@ -192,7 +191,10 @@ NOTICED: dict[str, tuple[Mutant, ...]] = {
     ),
 }
 
-# No check notices a factor of two here: why, and where the constant is pinned instead.
+# Noticed, too, but too slow for every run of the tests: `python -m tests.proofs_check.test_power` runs them all.
+SLOW: tuple[str, ...] = ()
+
+# A factor of two that no check notices, of all constants or of those named: why, and where it is pinned instead.
 UNNOTICED: dict[str, str] = {
     "ASY-ORDER": "refuted by gaps that differ by more than 2 (7.28 against .87); their values are pinned by "
     "test_c11_fewer_parameters_and_a_larger_gap",
@@ -202,12 +204,15 @@ UNNOTICED: dict[str, str] = {
     "pinned by the tests of theory.subspaces",
     "ASY-BOUNDARY": "compares signs where they are decided: at the smallest level no cell lies within ln 2 of the "
     "boundary; ASY-THETA notices 2 Θ_r",
+    "BND-RADEMACHER": "the 2 of the uniform gap: for the linear loss that is measured it could be 1 (Jensen); the 3 of "
+    "its confidence term: one function alone needs 1. Both pay for the proof (symmetrisation, two deviations)",
     "BND-PHI": "the 2 of Φ is for the mean and the sample apart; worlds reach .13 of it, and half of it is attained "
     "for one of the two in test_positive_numbers_with_affine_activations_attain_half_of_phi",
     "KKR-C1": "no spurious point with (2α/β)σ_{r*} within a factor 2 of σ_r is known to us",
     "KKR-L1": "runs settle at less than half of the rank that is allowed",
     "KKR-T1": "no spurious point with 2α between β/2 and β is known to us",
     "KKR-T2": "as KKR-T1",
+    "NTK-FEWSHOT": "the minimisers of these few sentences have ranks far below the budget; NTK-T3.1 and NTK-ML notice it",
     "NTK-T4.1-P0": "refuted by family B for every rank from 3 on: no constant enters",
     "NTK-ESC": "a path of critical points from each point found: no constant enters",
     "NTK-OPEN-BASIN": "the ½ is a threshold; measured are 0 to .07",
