@@ -212,7 +212,7 @@ UNNOTICED: dict[str, str] = {
     "KKR-L1": "runs settle at less than half of the rank that is allowed",
     "KKR-T1": "no spurious point with 2α between β/2 and β is known to us",
     "KKR-T2": "as KKR-T1",
-    "NTK-FEWSHOT": "the minimisers of these few sentences have ranks far below the budget; NTK-T3.1 and NTK-ML notice it",
+    "NTK-FEWSHOT": "minimisers of so few sentences have ranks far below the budget; NTK-T3.1 and NTK-ML notice it",
     "NTK-T4.1-P0": "refuted by family B for every rank from 3 on: no constant enters",
     "NTK-ESC": "a path of critical points from each point found: no constant enters",
     "NTK-OPEN-BASIN": "the ½ is a threshold; measured are 0 to .07",
