@@ -82,6 +82,7 @@ NOTICED: dict[str, tuple[Mutant, ...]] = {
         ),
         _wrong("2p(1 − p)/(πn)", f"{BOUNDS}.sampling_deviation:asymptotic_deviation", "sqrt(2.0 *", "sqrt(1.0 *"),
     ),
+    "BND-PHI": (_wrong("2 of Φ", f"{BOUNDS}.lipschitz_composition:phi_update", "return 2.0 *", "return 1.0 *"),),
     "BND-RADEMACHER": (
         _wrong("complexity halved", f"{BOUNDS}.rademacher:b_only_rademacher", "return beta", "return 0.5 * beta"),
     ),
@@ -206,8 +207,6 @@ UNNOTICED: dict[str, str] = {
     "boundary; ASY-THETA notices 2 Θ_r",
     "BND-RADEMACHER": "the 2 of the uniform gap: for the linear loss that is measured it could be 1 (Jensen); the 3 of "
     "its confidence term: one function alone needs 1. Both pay for the proof (symmetrisation, two deviations)",
-    "BND-PHI": "the 2 of Φ is for the mean and the sample apart; worlds reach .13 of it, and half of it is attained "
-    "for one of the two in test_positive_numbers_with_affine_activations_attain_half_of_phi",
     "KKR-C1": "no spurious point with (2α/β)σ_{r*} within a factor 2 of σ_r is known to us",
     "KKR-L1": "runs settle at less than half of the rank that is allowed",
     "KKR-T1": "no spurious point with 2α between β/2 and β is known to us",
