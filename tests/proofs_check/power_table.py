@@ -213,6 +213,7 @@ UNNOTICED: dict[str, str] = {
     "its confidence term: one function alone needs 1. Both pay for the proof (symmetrisation, two deviations)",
     "KKR-C1": "no spurious point with (2α/β)σ_{r*} within a factor 2 of σ_r is known to us",
     "KKR-L1": "runs settle at less than half of the rank that is allowed",
+    "KKR-L1-PRINTED": "refuted by rational counterexamples: no constant enters",
     "KKR-T1": "no spurious point with 2α between β/2 and β is known to us",
     "KKR-T2": "as KKR-T1",
     "NTK-FEWSHOT": "minimisers of so few sentences have ranks far below the budget; NTK-T3.1 and NTK-ML notice it",
