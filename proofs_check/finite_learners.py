@@ -147,6 +147,17 @@ def random_toy(codewords: int, atoms: int, samples: int, seed: int) -> Toy:
     return Toy(name, losses, rng.dirichlet(np.full(atoms, 2.0)), samples, int(np.ceil(np.log2(codewords))))
 
 
+def coin_toy(predictors: int) -> Toy:
+    """Return a sample of one fair coin, predicted by one side always or by any of both sides.
+
+    The bounds are nearly attained here: with one predictor |L - Lhat| is 1/2 always, with both the one that is right on
+    the sample has gap 1/2 for one bit. As an adapter: a single scalar of one bit, B-only of a 1x1 layer.
+    """
+    losses = np.array([[0.0, 1.0], [1.0, 0.0]])[:predictors]
+    name = f"b-only, 1x1, rank 1, labels by chance, {predictors} predictors, n = 1"
+    return Toy(name, losses, np.array([0.5, 0.5]), 1, predictors - 1)
+
+
 def _updates(
     adapter: str, tuned: Array, shape: tuple[int, int], rank: int, rows: Array, columns: Array
 ) -> Float[Array, "codes d_out d_in"]:

@@ -25,6 +25,7 @@ def width_errors(
 ) -> list[list[float]]:
     """Return ||empirical - infinite||_F / ||infinite||_F for every width (rows) and seed, one output, float64.
 
+    Networks of different widths are independent draws too: a slope over widths may add up their variances.
     ``depth`` counts weight matrices; all of them are trained. The limit comes from neural-tangents (closed form for
     relu and gelu). In the standard parametrisation the empirical kernel is the one of the same function, not rescaled.
     """
@@ -41,6 +42,7 @@ def width_errors(
     for width in widths:
 
         def error(key: jax.Array, width: int = width) -> jax.Array:
+            key = jax.random.fold_in(key, width)
             kernel = traced_ntk(tangent_features(network(key, width), inputs))
             return jnp.linalg.norm(kernel - limit) / jnp.linalg.norm(limit)
 

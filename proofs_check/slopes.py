@@ -27,3 +27,16 @@ def log_slope(x: Sequence[float], y: Sequence[Sequence[float]]) -> Slope:
     scatter = [row.std(ddof=1) / row.mean() / row.size**0.5 if row.size > 1 else 0.0 for row in squares]
     variances = 0.25 * np.array(scatter) ** 2
     return Slope(float(weights @ logs), float(np.sqrt(weights**2 @ variances)))
+
+
+def typical_slope(x: Sequence[float], y: Sequence[Sequence[float]]) -> Slope:
+    """Return the slope of the mean of log y[i] over log x[i]; y[i] holds independent repetitions at x[i].
+
+    For positive y with heavy tails, whose root mean square hangs on the largest of them: see `log_slope`.
+    """
+    logs = [np.log(np.asarray(row, dtype=float)) for row in y]
+    centred = np.log(np.asarray(x, dtype=float))
+    centred = centred - centred.mean()
+    weights = centred / (centred**2).sum()
+    variances = np.array([row.var(ddof=1) / row.size if row.size > 1 else 0.0 for row in logs])
+    return Slope(float(weights @ np.array([row.mean() for row in logs])), float(np.sqrt(weights**2 @ variances)))

@@ -51,16 +51,28 @@ def total(parts: Sequence[Ends]) -> Ends:
     )
 
 
-def ends_at(instance: Instance, points: Float[np.ndarray, "b d r"], **search: Any) -> Ends:
-    """Return what the second-order points are that damped Newton steps reach; ``search`` are options of theirs."""
+def kinds_at(instance: Instance, points: Float[np.ndarray, "b d r"], **search: Any) -> list[str]:
+    """Return of every start what the second-order point is that damped Newton steps reach, "inconclusive" if none.
+
+    ``search`` are options of these steps.
+    """
     m, problem = instance.landscape.d_out, instance.problem
     found = find_stationary_points(instance.landscape, points, **search)
-    words = [
+    return [
         critical_point(problem, q[:m], q[m:], instance.lam).kind if accepted else "inconclusive"
         for q, accepted in zip(found.q, found.accepted, strict=True)
     ]
+
+
+def counted(words: Sequence[str]) -> Ends:
+    """Return how many of the runs that ended at points of these kinds ended where."""
     good, bad = words.count("global_minimum"), sum(word.startswith("spurious") for word in words)
     return Ends(good, bad, len(words) - good - bad)
+
+
+def ends_at(instance: Instance, points: Float[np.ndarray, "b d r"], **search: Any) -> Ends:
+    """Return how many second-order points are what that damped Newton steps reach; options as in `kinds_at`."""
+    return counted(kinds_at(instance, points, **search))
 
 
 def ends_of_training(instance: Instance, starts: Float[np.ndarray, "b d r"], **training: Any) -> Ends:

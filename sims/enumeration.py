@@ -12,6 +12,7 @@ import numpy as np
 from jaxtyping import Float, Int, Num
 
 from sims.errors import BadInput
+from theory.bounds.conditional import samplewise_bound
 from theory.bounds.discrete_information import channel_information, mutual_information
 
 _LARGEST = 1 << 21  # rows (supersample, mask); more would not fit beside the tables made of them
@@ -92,7 +93,7 @@ class Enumeration:
 
     def disintegrated(self, informations: Float[np.ndarray, "t n"]) -> float:
         """Return the expectation over supersamples and mean over rows of sqrt(2 I(. ; U_i | Z = z))."""
-        return float((self.weights @ np.sqrt(2.0 * informations)).mean())
+        return samplewise_bound(informations, self.weights)
 
     def averaged(self, informations: Float[np.ndarray, "t n"]) -> float:
         """Return the mean over rows of I(. ; U_i | Z)."""

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 from proofs_check.evidence import Evidence, Level, Measurement
-from proofs_check.finite_learners import LEARNERS, Toy, adapter_toy, enumerate_learner
+from proofs_check.finite_learners import LEARNERS, Toy, adapter_toy, coin_toy, enumerate_learner
 from proofs_check.instances import by_level
 from proofs_check.registry import claim
 from theory.bounds.information import xu_raginsky
@@ -64,6 +64,6 @@ def _control(level: Level, seed: int, data: str) -> Evidence:
 )
 def check(level: Level, seed: int, data: str) -> Evidence:
     """Enumerate quantised adapters of linear classifiers on finite sample spaces, for honest and hostile learners."""
-    toys = list(adapter_toys(level, seed))
+    toys = [coin_toy(2), *adapter_toys(level, seed)]
     notes = (f"exact sums over all samples; {len(LEARNERS)} learners a toy, one of them the largest possible gap",)
     return Evidence(tuple(_measure(toys)), len(toys), seeds=(seed,), notes=notes)

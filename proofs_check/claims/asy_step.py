@@ -1,7 +1,9 @@
 """ASY-STEP: the collapse of A-only training with a frozen Kaiming B is its step size."""
 
 import numpy as np
+from scipy.stats import t as student
 
+from proofs_check.coverage import FALSE_ALARM
 from proofs_check.evidence import Evidence, Level, Measurement
 from proofs_check.factor_arms import Arm, compare
 from proofs_check.factor_descent import descend, excess
@@ -27,11 +29,32 @@ def _frozen(rng: np.random.Generator, draws: int) -> tuple[np.ndarray, np.ndarra
     return haar, rng.uniform(-(_RANK**-0.5), _RANK**-0.5, (draws, _OUT, _RANK))
 
 
-def _ends_alike(name: str, one: np.ndarray, other: np.ndarray, instance: str) -> Measurement:
-    """Compare two means: the first must not lie above the second by more than standard errors of the second's law."""
-    # from the reference alone: runs that diverge have any spread, and must not excuse themselves by it
-    error = (1 / one.size + 1 / other.size) ** 0.5 * other.std(ddof=1)
-    return Measurement(name, one.mean(), other.mean(), "<=", ERRORS * error, instance)
+def _margin(d_out: int, rank: int) -> float:
+    """Return by how much, relative, training is slower where BᵀB of d_out random rows is not quite the identity.
+
+    E tr (BᵀB)² / r is 1 + (r + 1) / d_out for Gaussian B of norm one, and less for uniform entries.
+    """
+    return (rank + 1) / d_out
+
+
+def _alike(name: str, one: np.ndarray, other: np.ndarray, instance: str, *, margin: float, error: float) -> Measurement:
+    """Compare mean losses saved, from both sides: they differ by the margin and what ``error`` explains at most."""
+    tolerance = margin * abs(other.mean()) + error
+    return Measurement(name, one.mean(), other.mean(), "==", tolerance, instance)
+
+
+def _two_samples(one: np.ndarray, other: np.ndarray) -> float:
+    """Return ERRORS standard errors of the difference of the means of independent draws.
+
+    From the reference alone: runs that diverge have any spread, and must not excuse themselves by it.
+    """
+    return float(ERRORS * (1 / one.size + 1 / other.size) ** 0.5 * other.std(ddof=1))
+
+
+def _pairs(one: np.ndarray, other: np.ndarray) -> float:
+    """Return the error of the mean difference of pairs that a chance of FALSE_ALARM leaves; no more than unpaired."""
+    spread = min(float((one - other).std(ddof=1)), 2**0.5 * float(other.std(ddof=1)))
+    return float(student.isf(FALSE_ALARM / 2, other.size - 1)) * spread / other.size**0.5
 
 
 def _linear(seed: int, draws: int, *, rescale: bool) -> list[Measurement]:
@@ -41,8 +64,8 @@ def _linear(seed: int, draws: int, *, rescale: bool) -> list[Measurement]:
     norm, rate = kaiming_norm(_OUT, _RANK), 1.0  # the largest variance is 1: steps below 2 are stable for orthonormal B
     zero, name = np.zeros((draws, _RANK, _IN)), f"linear model {_OUT}x{_IN}, r = {_RANK}, {draws} draws, seed {seed}"
 
-    def train(b: np.ndarray, rate: float) -> np.ndarray:
-        return descend(zero, b, delta, variances, rate=rate, steps=_STEPS, train_b=False)[0]
+    def train(b: np.ndarray, rate: float, steps: int = _STEPS) -> np.ndarray:
+        return descend(zero, b, delta, variances, rate=rate, steps=steps, train_b=False)[0]
 
     gains = [np.sum((b.swapaxes(1, 2) @ (delta * variances)) ** 2, axis=(1, 2)) for b in (haar, kaiming)]
     ratio = gains[1].mean() / gains[0].mean()
@@ -57,13 +80,13 @@ def _linear(seed: int, draws: int, *, rescale: bool) -> list[Measurement]:
             ERRORS * ratio * float(np.hypot(*errors)),
             name,
         ),
-        _ends_alike(
-            "loss after training over the loss before: Kaiming, orthonormal",
-            excess(train(used, rate), used, delta, variances),
-            excess(train(haar, rate), haar, delta, variances),
-            name,
-        ),
     ]
+    # after one step the length of the steps shows, at the end the subspace alone
+    for steps in (1, _STEPS):
+        one, other = (1.0 - excess(train(b, rate, steps), b, delta, variances) for b in (used, haar))
+        label = f"share of the loss saved by {steps} step{'s' * (steps > 1)}: Kaiming, orthonormal"
+        error = _two_samples(one, other)
+        found.append(_alike(label, one, other, name, margin=_margin(_OUT, _RANK), error=error))
     if rescale:  # the same path, one written with a smaller factor and one with smaller steps
         smaller, slower = train(used, rate), train(kaiming, rate / step_gain(norm, "sgd"))
         apart = np.abs(kaiming @ slower - used @ smaller).max() / np.abs(used @ smaller).max()
@@ -76,26 +99,29 @@ def _network(level: Level, seed: int, data: str, *, rescale: bool) -> list[Measu
     name = classification(data)
     setting = turned_setting(name, seed, widths=(256,), samples=4000, source_steps=150)
     options = Options(by_level(level, 1, 100, 400), 64, optimiser="sgd", evaluations=1)
-    seeds, rates = range(seed + 1, seed + 1 + by_level(level, 2, 6, 12)), (3.0, 10.0, 30.0)
-    norm = kaiming_norm(256, min(2, setting.shapes[0][1]))
+    seeds, rates = range(seed + 1, seed + 1 + by_level(level, 6, 48, 96)), (3.0, 10.0, 30.0)
     rank = min(2, setting.shapes[0][1])
-    orthonormal = compare(setting, Arm("a-only", rank), options, seeds=seeds, rates=rates)
+    norm = kaiming_norm(256, rank)
+    # the same starts, orders of the samples and trained factors in both arms: pairs
+    other = compare(setting, Arm("a-only", rank), options, seeds=seeds, rates=rates).train_loss
     arm = Arm("a-only", rank, "kaiming", norm if rescale else 1.0)
-    other = compare(setting, arm, options, seeds=seeds, rates=rates)
-    instance = f"{name}: hidden layer of 256, rank {rank}, step size {orthonormal.rates[orthonormal.best]:g}"
-    best = orthonormal.best  # chosen on validation samples, with B orthonormal
+    one = compare(setting, arm, options, seeds=seeds, rates=rates).train_loss
+    instance = f"{name}: hidden layer of 256, rank {rank}, {len(seeds)} starts, step size "
     return [
-        _ends_alike(
-            "training loss at the step size of the orthonormal: Kaiming, orthonormal",
-            other.train_loss[best],
-            orthonormal.train_loss[best],
-            instance,
+        _alike(
+            "training loss: Kaiming, orthonormal",
+            one[i],
+            other[i],
+            f"{instance}{rate:g}",
+            margin=_margin(256, rank),
+            error=_pairs(one[i], other[i]),
         )
+        for i, rate in enumerate(rates)
     ]
 
 
 def _evidence(level: Level, seed: int, data: str, *, rescale: bool) -> Evidence:
-    found = _linear(seed, by_level(level, 60, 400, 2000), rescale=rescale)
+    found = _linear(seed, by_level(level, 600, 1000, 2000), rescale=rescale)
     if level != "smoke":
         found += _network(level, seed, data, rescale=rescale)
     notes = tuple(
@@ -115,8 +141,8 @@ def _control(level: Level, seed: int, data: str) -> Evidence:
     paper="asymmetry",
     statement="The collapse of A-only training with a Kaiming-uniform frozen B is a matter of scale. Its columns have "
     "norm c = √(d_out/(3r)) instead of 1, so that a step of gradient descent moves BA by c² = d_out/(3r) times that "
-    "of an orthonormal B. With B divided by c, or equally the step size by c², training at the step size of the "
-    "orthonormal B ends at its loss.",
+    "of an orthonormal B. With B divided by c, or equally the step size by c², training saves as much of the loss as "
+    "with the orthonormal B at the same step size, from the first step to the end, up to (r + 1)/d_out of it.",
     source="arXiv 2402.16842, tables 1, 2 and 7 (A-only with B_km; both trained with B_km); scaling law: this project",
     kind="empirical",
     assumptions=("A starts at zero", "gradient descent (Adam: c instead of c²)"),
@@ -124,5 +150,5 @@ def _control(level: Level, seed: int, data: str) -> Evidence:
     control_check=_control,
 )
 def check(level: Level, seed: int, data: str) -> Evidence:
-    """Measure the first step, and the loss after training at one common step size, with B divided by c."""
+    """Measure the first step, and the loss after one step and after training at common step sizes, B divided by c."""
     return _evidence(level, seed, data, rescale=True)

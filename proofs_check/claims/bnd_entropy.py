@@ -7,7 +7,7 @@ import numpy as np
 
 from proofs_check.claims.asy_l4_5 import adapter_toys
 from proofs_check.evidence import Evidence, Level, Measurement
-from proofs_check.finite_learners import LEARNERS, enumerate_learner, share
+from proofs_check.finite_learners import LEARNERS, coin_toy, enumerate_learner, share
 from proofs_check.registry import claim
 from theory.bounds.parameter_count import (
     ASSUMPTIONS,
@@ -53,7 +53,7 @@ def _control(level: Level, seed: int, data: str) -> Evidence:
 )
 def check(level: Level, seed: int, data: str) -> Evidence:
     """Enumerate one-factor adapters; the code is the best prefix code of the codeword's law."""
-    toys = list(adapter_toys(level, seed, ("b-only", "a-only")))
+    toys = [coin_toy(2), *adapter_toys(level, seed, ("b-only", "a-only"))]
     measurements, tightest = [], 1.0
     for toy in toys:
         count = mutual_information_bound(toy.bound_bits, 1, toy.samples)

@@ -1,15 +1,16 @@
 """BND-OCCAM-HOEFFDING: a certificate from the length of a description, additive."""
 
-import numpy as np
+from functools import partial
 
-from proofs_check.coverage import DELTA, CodedClass, code_length_claim, coverage, failures
+from proofs_check.coverage import CodedClass, code_length_claim, judged
 from proofs_check.evidence import Measurement
 from theory.bounds.code_length import occam_hoeffding
 
 
-def _compare(world: CodedClass, risks: np.ndarray, bits: np.ndarray) -> list[Measurement]:
-    bound = occam_hoeffding(risks, world.n, bits, DELTA)
-    return [coverage(failures(bound, world.risk), DELTA, world.name)]
+def _compare(world: CodedClass, share: float) -> list[Measurement]:
+    # the variance that Hoeffding's lemma allows is that of a fair coin
+    sharp = world.steps == 1 and world.risk == 0.5
+    return judged(partial(world.failure, occam_hoeffding), world.delta, world.name, share, sharp=sharp)
 
 
 code_length_claim(
@@ -17,5 +18,4 @@ code_length_claim(
     statement="L(h) ≤ L̂(h) + √((b(h)·ln 2 + ln(1/δ))/(2n)).",
     source="Hoeffding 1963; Blumer et al. 1987",
     compare=_compare,
-    stream=1,
 )

@@ -27,6 +27,32 @@ def _loss(weights: Sequence[Array], inputs: Array, labels: Array, activation: in
     return np.abs((h @ weights[-1].T)[:, 0] - labels)
 
 
+def _nearly_attained(depth: int) -> list[Measurement]:
+    """Gaps of positive ReLU layers of rank one, where Φ is attained but for the share of the atom that is drawn.
+
+    All inputs are e_1 and all outputs between the labels: the update moves every loss by Φ/2, upwards for all of the
+    population but one atom and downwards for that one, which is the sample.
+    """
+    large = 10.0**depth  # above every output
+    inputs = np.tile(np.eye(WIDTH)[0], (POPULATION, 1))
+    labels = np.where(np.arange(POPULATION) > 0, -large, large)
+    layer, top = np.zeros((WIDTH, WIDTH)), np.eye(WIDTH)[:1]
+    layer[0, 0] = 1.0
+    shapes = [layer] * (depth - 1) + [top]
+    w0, dw = [0.7 * w for w in shapes], [0.6 * w for w in shapes]
+    gaps = []
+    for weights in ([a + b for a, b in zip(w0, dw)], w0, dw):
+        losses = _loss(weights, inputs, labels, 0)
+        gaps.append(float(losses.mean() - losses[0]))
+    norms = [0.7] * depth, [0.6] * depth
+    update, backbone = phi_update(*norms, input_norm=1.0), phi_backbone(*norms, input_norm=1.0)
+    label = f"one rare atom, {depth} positive layers"
+    return [
+        Measurement("|gap(W₀ + ΔW) − gap(W₀)| over Φ_ΔW", abs(gaps[0] - gaps[1]) / update, 1, "<=", ROUNDING, label),
+        Measurement("|gap(W₀ + ΔW) − gap(ΔW)| over Φ_W₀", abs(gaps[0] - gaps[2]) / backbone, 1, "<=", ROUNDING, label),
+    ]
+
+
 def _composition(seed: int, depth: int, activation: int, scale: float, stretch: float = 1.0) -> list[Measurement]:
     """Gaps of three networks on one sample; ``stretch`` multiplies the inputs but not the radius that Phi is told."""
     rng = np.random.default_rng([seed, depth, activation])
@@ -107,6 +133,8 @@ def _control(level: Level, seed: int, data: str) -> Evidence:
 def check(level: Level, seed: int, data: str) -> Evidence:
     """Compare gaps of random networks sample by sample, and exact mean gaps of quantised adapters on a non-zero W₀."""
     measurements, trials = [], by_level(level, 2, 20, 200)
+    for depth in (1, 2, 3, 5):
+        measurements += _nearly_attained(depth)
     for trial in range(trials):
         for depth in (1, 2, 3, 5):
             for activation in range(len(ACTIVATIONS)):

@@ -13,8 +13,14 @@ from theory.bounds.noisy_sgd import pensia_information, pensia_limit, squared_gr
 Array = np.ndarray
 QUADRATURE = 1e-9
 STANDARD_ERRORS = 5
-# samples, P(z = 1), steps, eta, tau: weak and strong noise, few and many steps
-RUNS = ((3, 0.5, 4, 0.5, 1.0), (5, 0.3, 10, 0.2, 0.3), (8, 0.5, 20, 0.1, 0.05), (4, 0.2, 1, 1.0, 0.5))
+# samples, P(z = 1), steps, eta, tau: one coin in strong noise (all bounds nearly attained), weak and strong noise
+RUNS = (
+    (1, 0.5, 1, 0.3, 1.0),
+    (3, 0.5, 4, 0.5, 1.0),
+    (5, 0.3, 10, 0.2, 0.3),
+    (8, 0.5, 20, 0.1, 0.05),
+    (4, 0.2, 1, 1.0, 0.5),
+)
 
 
 def _weights(n: int, steps: int, eta: float) -> tuple[Array, Array]:

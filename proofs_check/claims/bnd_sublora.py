@@ -1,43 +1,95 @@
 """BND-SUBLORA: a certificate of a compressed adapter whose training risk is measured on a part of the sample."""
 
-import numpy as np
+from dataclasses import dataclass
+from functools import cached_property
 
-from proofs_check.coverage import DELTA, CodedClass, coverage, failures, fresh_samples
+import numpy as np
+from jaxtyping import Float
+from scipy.stats import binom
+
+from proofs_check.coverage import DELTA, POWER, any_of, judged
 from proofs_check.evidence import Evidence, Level, Measurement
+from proofs_check.instances import by_level
 from proofs_check.registry import claim
 from theory.bounds.compression import smoothed_range, subsampled_bound, whole_sample_bound
 
-ALPHAS = (0.5, 0.1)
-VOCABULARY = 64
-# one length of description, all of whose predictors are equally good; m far above n makes the first term count
-CASES = ((CodedClass(50, 0.5, ((14, 2**14),)), 5000), (CodedClass(200, 0.2, ((10, 2**10),)), 400))
+_NEGLIGIBLE = 1e-40  # far below any chance that is judged
+_RANGE = smoothed_range(0.1, 64)  # of a vocabulary of 64
 
 
-def _measure(world: CodedClass, subsample: int, level: Level, seed: int, *, charged: bool) -> list[Measurement]:
-    rng = np.random.default_rng([seed, 6, world.n])
-    runs = fresh_samples(level)
-    risks = world.smallest_risks(rng, runs)
-    bits = float(world.bits[0, 0]) if charged else 0.0
-    slack, below = np.full(risks.shape, np.inf), -np.inf
-    for alpha in ALPHAS:
-        loss_range = smoothed_range(alpha, VOCABULARY)
-        # the subsample of this alpha; the best of all alphas is reported
-        measured = loss_range * rng.binomial(subsample, risks) / subsample
+@dataclass(frozen=True)
+class Subsampled:
+    """2^bits adapters whose losses are fair coins times the range; the best on all n examples, judged on m draws.
+
+    ``alphas`` smoothings, each with losses of its own. With m far above n the description decides, with n far above m
+    the choice of the smoothing.
+    """
+
+    n: int
+    subsample: int
+    bits: int = 0
+    alphas: int = 1
+    delta: float = DELTA
+
+    @property
+    def name(self) -> str:
+        """What reports call it."""
+        sizes = f"{self.bits} bits, n = {self.n}, {self.subsample} draws of it"
+        return f"{sizes}, best of {self.alphas:.3g} smoothings, δ = {self.delta:g}"
+
+    @cached_property
+    def _least(self) -> tuple[Float[np.ndarray, " values"], Float[np.ndarray, " values"]]:
+        """The smallest share of losses on all n examples that has a chance worth adding, and these chances."""
+        lowest = int(binom.ppf(_NEGLIGIBLE, self.n, 0.5))
+        j = np.arange(lowest, self.n - lowest + 1)
+        with np.errstate(divide="ignore"):  # the largest value of a single adapter is certain to be enough
+            above = -np.expm1(2.0**self.bits * np.log1p(-binom.cdf(j, self.n, 0.5)))
+        return j / self.n, np.diff(above, prepend=0.0)
+
+    def failure(self, share: float) -> float:
+        """Return how often the certificate fails that charges this share of both of its budgets.
+
+        Both ln(1/δ) are shared out, each with its part of δ: a power of δ leaves these parts as they are.
+        """
+        (shares, law), k = self._least, np.arange(self.subsample + 1)
+        measured = _RANGE * k / self.subsample
         bound = subsampled_bound(
-            measured, subsample, world.n, bits, DELTA, loss_range, alphas=len(ALPHAS) if charged else 1
+            measured,
+            self.subsample,
+            self.n,
+            share * self.bits,
+            self.delta**share,
+            _RANGE,
+            # whole numbers of smoothings only
+            alphas=max(1, round(self.alphas**share)),
         )
-        slack = np.minimum(slack, bound - loss_range * world.risk)
-        same = float(subsampled_bound(0.0, subsample, world.n, bits, DELTA, loss_range))
-        below = max(below, whole_sample_bound(0.0, world.n, bits, DELTA, loss_range) - same)
-    name = f"{world.name}, {subsample} draws of the sample, best of {len(ALPHAS)} alphas"
-    found = [coverage(failures(slack, 0.0), DELTA, name)]
-    found.append(Measurement("certificate of the whole sample minus this one, equal risks", below, 0.0, "<=", 0, name))
-    return found
+        fails = bound < 0.5 * _RANGE
+        most = int(np.max(k[fails], initial=-1))  # the bound increases with the measured risk
+        chance = law @ binom.cdf(most, self.subsample, shares)
+        return any_of(np.array([chance]), np.array([float(self.alphas)]))
+
+
+# the description decides; its ln(1/δ) does; the number of smoothings does; the other ln(1/δ) does
+CASES = (
+    Subsampled(150, 10**6, bits=40),
+    Subsampled(120, 10**6, delta=1e-18),
+    Subsampled(10**6, 200, alphas=2**40),
+    Subsampled(10**6, 200, delta=1e-18),
+)
+BALANCED = (Subsampled(200, 200, bits=20), Subsampled(100, 50, bits=10, delta=1e-6))
+
+
+def _order(world: Subsampled) -> Measurement:
+    """Return how far the certificate of the whole sample lies above this one at equal risks: nowhere."""
+    same = float(subsampled_bound(0.0, world.subsample, world.n, world.bits, world.delta, _RANGE))
+    above = float(whole_sample_bound(0.0, world.n, world.bits, world.delta, _RANGE)) - same
+    return Measurement("certificate of the whole sample minus this one, equal risks", above, 0.0, "<=", 0, world.name)
 
 
 def _control(level: Level, seed: int, data: str) -> Evidence:
-    """The bits of the predictor chosen with the sample not charged, nor the choice of alpha."""
-    return Evidence(tuple(_measure(*CASES[0], level, seed, charged=False)), 1)
+    """Seven tenths of every budget charged, in worlds where one of them decides."""
+    found = [m for world in CASES for m in judged(world.failure, world.delta, world.name, POWER)]
+    return Evidence(tuple(found), len(found))
 
 
 @claim(
@@ -56,11 +108,13 @@ def _control(level: Level, seed: int, data: str) -> Evidence:
         "subspace, code and grid of smoothings fixed before the sample",
         "draws of the n samples independent of the adapter",
     ),
-    control="the bits of the adapter not charged",
+    control="seven tenths of the bits, of ln K and of ln(1/δ) charged",
     control_check=_control,
 )
 def check(level: Level, seed: int, data: str) -> Evidence:
-    """Count failures over fresh samples and subsamples for the predictor that does best on the whole sample."""
-    measurements = tuple(m for case in CASES for m in _measure(*case, level, seed, charged=True))
-    sizes = {"samples drawn": fresh_samples(level), "delta": DELTA}
-    return Evidence(measurements, len(CASES), sizes=sizes, seeds=(seed,))
+    """Compute the chance of failure over samples and subsamples for the adapter that does best on the whole sample."""
+    balanced = by_level(level, BALANCED[:1], BALANCED, BALANCED)
+    found = [m for world in CASES for m in judged(world.failure, world.delta, world.name, 1.0)]
+    found += [m for world in balanced for m in judged(world.failure, world.delta, world.name, 1.0, sharp=False)]
+    found += [_order(world) for world in (*CASES, *balanced)]
+    return Evidence(tuple(found), len(CASES) + len(balanced), sizes={"range": _RANGE})

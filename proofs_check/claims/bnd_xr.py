@@ -6,16 +6,17 @@ from math import ceil, log
 import numpy as np
 
 from proofs_check.evidence import Evidence, Level, Measurement
-from proofs_check.finite_learners import LEARNERS, Toy, enumerate_learner, random_toy, share
+from proofs_check.finite_learners import LEARNERS, Toy, coin_toy, enumerate_learner, random_toy, share
 from proofs_check.instances import by_level
 from proofs_check.registry import claim
 from theory.bounds.information import xu_raginsky, xu_raginsky_absolute, xu_raginsky_samples
 
 
 def random_toys(level: Level, seed: int) -> list[Toy]:
-    """Return tables of losses in [0, 1] of several sizes."""
+    """Return coins, and tables of losses in [0, 1] of several sizes."""
     sizes = ((2, 2, 3), (4, 3, 5), (8, 5, 4), (16, 6, 2), (64, 5, 3))
-    return [random_toy(*size, seed=seed + trial) for trial in range(by_level(level, 3, 25, 200)) for size in sizes]
+    trials = range(by_level(level, 3, 25, 200))
+    return [coin_toy(1), coin_toy(2), *(random_toy(*size, seed=seed + trial) for trial in trials for size in sizes)]
 
 
 def _measure(toys: list[Toy]) -> list[Measurement]:

@@ -6,10 +6,20 @@ from proofs_check.certificates import critical_point
 from proofs_check.evidence import Evidence, Level, Measurement
 from proofs_check.instances import Instance, by_level, gaussian, network, planted
 from proofs_check.registry import claim
+from sims.landscape.search import Landscape
 from sims.solve import solve
 from theory.a_posteriori import a_posteriori_gap
 from theory.convex_lora import nuclear_norm
-from theory.losses import CROSS_ENTROPY, LOGISTIC
+from theory.losses import CROSS_ENTROPY, LOGISTIC, SQUARED
+
+
+def _nearly_attained() -> Instance:
+    """Return an instance with optimum 0 and a point from which weight decay alone leads there.
+
+    Half the gradient's norm times that of Q is then all of the gap, but for the small loss.
+    """
+    landscape = Landscape(0.1 * np.eye(2)[None, None], np.zeros((1, 1)), np.zeros((1, 1)), SQUARED, 1.0)
+    return Instance("optimum 0, decay alone", landscape, np.array([[1.0], [0.0], [1.0], [0.0]]))
 
 
 def _points(instance: Instance, seed: int, count: int) -> list[np.ndarray]:
@@ -70,7 +80,7 @@ def _control(level: Level, seed: int, data: str) -> Evidence:
 )
 def check(level: Level, seed: int, data: str) -> Evidence:
     """Lay the true gap (certified optimum) beside the bound at random, nearly optimal and spurious points."""
-    instances = [planted("A'", 2, 4, 5), planted("B", 3, 5, 6)]
+    instances = [planted("A'", 2, 4, 5), planted("B", 3, 5, 6), _nearly_attained()]
     for trial in range(by_level(level, 2, 8, 40)):
         s = seed + trial
         instances += [gaussian(s, 10, 1, 5, 6), gaussian(s, 4, 3, 5, 6, loss=CROSS_ENTROPY, ratio=0.03)]

@@ -304,10 +304,10 @@ MUTANTS = (
     ),
     Mutant(
         "failures allowed twice as often",
-        "proofs_check.coverage:coverage",
+        "proofs_check.coverage:counted",
         'delta, "<="',
         '2 * delta, "<="',
-        IN_CODE + "test_coverage_allows_delta_and_five_standard_errors_of_it_and_no_more",
+        "tests/proofs_check/test_coverage.py::test_drawn_samples_are_refused_at_one_in_a_million_and_no_sooner",
         {"runs": 1000},
     ),
     # conditional information

@@ -64,8 +64,10 @@ def cmi_of_description(bits: float | int, samples: int) -> float:
     return min(1.0, _per_sample(float(bits), samples)) * samples * log(2.0)
 
 
-def samplewise_bound(informations: Float[np.ndarray, "*rows"]) -> float:
+def samplewise_bound(informations: Float[np.ndarray, "*rows"], weights: Float[np.ndarray, " t"] | None = None) -> float:
     """Return the mean of sqrt(2 I) over all rows (and supersamples), an upper bound of |gap| for a loss in [0, 1].
+
+    ``weights`` (t,) are the probabilities of the supersamples, the first axis; without them all count the same.
 
     ``informations`` in nats, about the bit of each row, of its two predictions (f-CMI), its two losses (e-CMI) or their
     difference (ld-CMI); each given the supersample, or each unconditional. With eps = 1 - 2U independent of the
@@ -74,7 +76,8 @@ def samplewise_bound(informations: Float[np.ndarray, "*rows"]) -> float:
     Source: Harutyunyan et al. (2021), Hellstrom and Durisi (2022), Wang and Mao (2023). Raises ValueError for negative
     information.
     """
-    return float(np.sqrt(2.0 * _informations(informations)).mean())
+    roots = np.sqrt(2.0 * _informations(informations))
+    return float((roots if weights is None else weights @ roots).mean())
 
 
 def averaged_bound(informations: Float[np.ndarray, "*rows"]) -> float:

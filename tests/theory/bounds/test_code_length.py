@@ -1,4 +1,4 @@
-"""Certificates from code length: printed oracles, exact tails in rational arithmetic, order, coverage, bad input."""
+"""Certificates from code length: printed oracles, exact tails in rational arithmetic, order, bad input."""
 
 from fractions import Fraction
 from math import comb, log
@@ -8,11 +8,10 @@ import numpy as np
 import pytest
 from flint import arb, ctx
 from hypothesis import given
-from scipy.stats import beta, binom
+from scipy.stats import beta
 
-from proofs_check.coverage import EVERY, ZERO_ONE, coverage, failures
 from tests.checks import close
-from tests.tolerances import IDENTITY, KOLMOGOROV_SMIRNOV, MONTE_CARLO, PRINTED_DIGITS, ROUNDING
+from tests.tolerances import IDENTITY, PRINTED_DIGITS, ROUNDING
 from theory.bounds.code_length import best_of_bits, budget, catoni, occam_binomial, occam_hoeffding, occam_kl
 
 EXACT = ROUNDING["float64"]
@@ -154,42 +153,6 @@ def test_certificates_grow_with_bits(data: st.DataObject, bits: int) -> None:
 @pytest.mark.parametrize(("candidates", "bits"), [(1, 0), (2, 1), (3, 2), (4, 2), (5, 3), (1024, 10), (1025, 11)])
 def test_best_of_k_costs_its_logarithm(candidates: int, bits: int) -> None:
     assert best_of_bits(candidates) == bits
-
-
-@pytest.mark.parametrize("seed", range(3))
-def test_p26_certificates_hold_over_fresh_samples(seed: int) -> None:
-    """The luckiest of 4168 predictors: failures at most delta plus five standard errors; not without its bits."""
-    rng = np.random.default_rng(seed)
-    for world in EVERY:
-        risks = world.smallest_risks(rng, 2000)
-        for bound in (occam_hoeffding, occam_kl):
-            assert coverage(failures(bound(risks, world.n, world.bits, DELTA), world.risk), DELTA, world.name).satisfied
-    for world in ZERO_ONE:
-        counts = world.smallest_counts(rng, 2000)
-        held = failures(occam_binomial(counts, world.n, world.bits, DELTA), world.risk)
-        assert coverage(held, DELTA, world.name).satisfied
-        lucky = failures(occam_kl(counts / world.n, world.n, 0, DELTA), world.risk)
-        assert not coverage(lucky, DELTA, world.name).satisfied
-
-
-@pytest.mark.parametrize("runs", [1000, 20_000])
-def test_coverage_allows_delta_and_five_standard_errors_of_it_and_no_more(runs: int) -> None:
-    """Against the binomial tail: a certificate that fails with probability delta is refused once in 10^5 at most."""
-    refused = next(k for k in range(runs) if not coverage(np.arange(runs) < k, DELTA, "").satisfied)
-    assert binom.sf(refused - 1, runs, DELTA) <= KOLMOGOROV_SMIRNOV
-    assert refused <= runs * DELTA + 1 + MONTE_CARLO * np.sqrt(runs * DELTA * (1 - DELTA))
-    assert failures(np.array([[0.2, 0.5], [0.4, 0.3], [0.4, 0.5]]), 0.35).tolist() == [True, True, False]
-
-
-def test_the_luckiest_predictor_is_drawn_from_its_law() -> None:
-    """The mean of the least of m counts against the same from m counts each."""
-    world = ZERO_ONE[1]
-    rng = np.random.default_rng(0)
-    direct = np.stack([rng.binomial(world.n, world.risk, (4000, m)).min(axis=1) for _, m in world.code[:2]], axis=1)
-    drawn = world.smallest_counts(rng, 4000)[:, :2]
-    error = np.sqrt((direct.var(axis=0) + drawn.var(axis=0)) / 4000)
-    assert np.all(np.abs(direct.mean(axis=0) - drawn.mean(axis=0)) <= 5.0 * error)
-    assert sum(count * 2.0**-bits for bits, count in world.code) == 1.0
 
 
 @pytest.mark.parametrize(

@@ -125,6 +125,12 @@ def test_pinsker_does_not_order_binary_kl_and_the_mean_of_the_roots() -> None:
     assert samplewise < binary < averaged
 
 
+def test_supersamples_count_by_their_probabilities() -> None:
+    table, weights = np.array([[0.0, log(2.0)], [0.5, 0.125]]), np.array([0.25, 0.75])
+    close(samplewise_bound(table, weights), 0.25 * samplewise_bound(table[0]) + 0.75 * samplewise_bound(table[1]))
+    close(samplewise_bound(table, np.array([0.5, 0.5])), samplewise_bound(table))
+
+
 @pytest.mark.parametrize(("both", "expected"), [(0.0, 0.0523), (0.05, 0.0728), (0.1, 0.1386)])
 def test_pair_information_is_no_function_of_the_two_risks(both: float, expected: float) -> None:
     close(pair_information(0.1, 0.3, both), expected, PRINTED_DIGITS)
