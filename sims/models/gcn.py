@@ -45,7 +45,7 @@ class GCN(Network):
         return {f"gcn{i}": layer.weight for i, layer in enumerate(self.layers)}
 
     def forward(self, inputs: Graphs, linear: Linear) -> Float[Array, "n k"]:
-        """Return the outputs (n, K): readout of the last layer's nodes; raise `BadInput` for features of other width."""
+        """Return the outputs (n, K): readout of the last layer's nodes; raise `BadInput` for other node features."""
         check_input("node features", inputs.nodes, "n", "t", self.layers[0].weight.shape[1])
         h = inputs.nodes
         for i, layer in enumerate(self.layers):

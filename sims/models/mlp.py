@@ -32,7 +32,7 @@ class HiddenLayers(Network):
 
     def forward(self, inputs: Float[Array, "..."], linear: Linear) -> Float[Array, "n p"]:
         """Return the features (n, p) of the last hidden layer at inputs (n, d); raise `BadInput` for another shape."""
-        check_input("inputs", inputs, "n", self.weights[0].shape[1])
+        check_input("inputs", inputs, "n", self.weights[0].shape[1] if self.weights else "d")
         h = inputs
         for name, weight in self.matrices.items():
             h = ACTIVATIONS[self.activation](linear(name, weight, h))
