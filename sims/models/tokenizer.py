@@ -1,6 +1,6 @@
 """Sentences to token numbers with the tokenizer that lies beside a checkpoint."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -23,7 +23,7 @@ class SentenceTokenizer:
     longest: int
     rows: int
 
-    def __call__(self, sentences: Sequence[str] | str, *, truncate: bool = False) -> TokenBatch:
+    def __call__(self, sentences: Iterable[Any], *, truncate: bool = False) -> TokenBatch:
         """Return the sentences with start and end tokens, padded to the longest of them; a bare string is one sentence.
 
         Raises `BadInput` for no sentences, something that is not text, a token that the embedding lacks, or, unless
@@ -38,7 +38,7 @@ class SentenceTokenizer:
                 )
         return self._padded([_cut(row, self.longest) for row in rows])
 
-    def pairs(self, pairs: Sequence[tuple[str, str]]) -> tuple[TokenBatch, TokenBatch]:
+    def pairs(self, pairs: Iterable[Any]) -> tuple[TokenBatch, TokenBatch]:
         """Return first and second sentences, each with start and end tokens, cut to ``longest`` tokens a pair together.
 
         Each sentence may use half of them, and what the other leaves. Raises `BadInput` for no pairs, or something that
@@ -54,7 +54,7 @@ class SentenceTokenizer:
         rest = [_cut(a, self.longest - len(b)) for a, b in zip(first, kept, strict=True)]
         return self._padded(rest), self._padded(kept)
 
-    def _rows(self, sentences: list[str]) -> list[list[int]]:
+    def _rows(self, sentences: list[Any]) -> list[list[int]]:
         if not sentences:
             raise BadInput("0 sentences: expected at least one")
         for number, sentence in enumerate(sentences):

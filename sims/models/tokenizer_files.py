@@ -65,10 +65,10 @@ def load_tokenizer(folder: Path, family: str, longest: int, rows: int) -> Senten
     if not whole.is_file() and any(not (folder / name).is_file() for name in _FILES[settings.kind]):
         others = " and ".join(name for name in _FILES[settings.kind] if name != WHOLE)
         raise BadInput(f"{folder} has no tokenizer: expected {WHOLE}{f' or {others}' if others else ''}")
-    written = read_object(whole) if whole.is_file() else {}
+    written = read_object(whole) if whole.is_file() else None
     try:
         if settings.kind == "file":
-            tokenizer = _as_written(whole, written, settings)
+            tokenizer = _as_written(whole, written or {}, settings)
         else:
             tokenizer = _built(folder, written, settings)
     except BadInput:
@@ -76,13 +76,13 @@ def load_tokenizer(folder: Path, family: str, longest: int, rows: int) -> Senten
     except Exception as error:  # the library raises bare Exception
         first = next(iter(str(error).splitlines()), type(error).__name__)
         raise BadInput(f"the tokenizer files in {folder} cannot be read: {first}") from error
-    _add_tokens(tokenizer, settings, written_tokens(written.get("added_tokens", []), whole), folder, rows)
+    _add_tokens(tokenizer, settings, written_tokens((written or {}).get("added_tokens", []), whole), folder, rows)
     if settings.kind != "file":
         _add_ends(tokenizer, settings)
     tokenizer.encode_special_tokens = settings.switches["split_special_tokens"]
-    padding = tokenizer.token_to_id(_padding(settings, written, family))
+    name = _padding(settings, written or {}, family)
+    padding = tokenizer.token_to_id(name)
     if padding is None:
-        name = _padding(settings, written, family)
         raise BadInput(f"the tokenizer in {folder} has no token {name!r}: it is not one of {family}")
     return SentenceTokenizer(tokenizer, int(padding), min(longest, settings.longest or longest), rows)
 
@@ -110,16 +110,16 @@ def _as_written(path: Path, written: dict[str, Any], settings: TokenizerSettings
     return tokenizer
 
 
-def _built(folder: Path, written: dict[str, Any], settings: TokenizerSettings) -> Any:
+def _built(folder: Path, written: dict[str, Any] | None, settings: TokenizerSettings) -> Any:
     from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers
 
     lacking = [role for role in ("unk", "sep", "pad", "cls") if role not in settings.roles]
     if lacking:
         raise BadInput(f"{lacking[0]}_token in {folder} is null: this tokenizer_class needs one")
-    _check_parts(folder, written, settings)
+    _check_parts(folder, written or {}, settings)
     switches = settings.switches
     if settings.kind == "wordpiece":
-        vocabulary = _vocabulary(written, folder) if written else _lines(folder / "vocab.txt")
+        vocabulary = _lines(folder / "vocab.txt") if written is None else _vocabulary(written, folder)
         tokenizer = Tokenizer(models.WordPiece(vocabulary, unk_token=settings.roles["unk"].content))
         tokenizer.normalizer = normalizers.BertNormalizer(
             clean_text=True,
@@ -130,7 +130,7 @@ def _built(folder: Path, written: dict[str, Any], settings: TokenizerSettings) -
         tokenizer.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
         tokenizer.decoder = decoders.WordPiece()
         return tokenizer
-    if written:
+    if written is not None:
         vocabulary, merges = _vocabulary(written, folder), written["model"].get("merges", [])
         merges = [tuple(m.split(" ")) if isinstance(m, str) else tuple(m) for m in merges]
     else:
@@ -175,7 +175,8 @@ def _check_parts(folder: Path, written: dict[str, Any], settings: TokenizerSetti
             if key in found and (found[key] or None) != (value or None):
                 raise BadInput(f"{part} in {folder / WHOLE} has {key} {shown(found[key])}: expected {value!r}")
     names = {role: token.content for role, token in settings.roles.items()}
-    unknown = written["model"].get("unk_token") if isinstance(written.get("model"), dict) else None
+    model = written.get("model")
+    unknown = model.get("unk_token") if isinstance(model, dict) else None
     if settings.kind == "wordpiece" and unknown not in (None, names["unk"]):
         raise BadInput(f"{folder / WHOLE} has the unknown token {shown(unknown)}, the settings {names['unk']!r}")
     ends = _ends_written(written.get("post_processor"))
