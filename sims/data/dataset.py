@@ -25,7 +25,7 @@ Labelled = tuple[tuple[str, ...], Int[np.ndarray, " n"]]
 class TextPart:
     """The training or development part of a text data set: its rows, whatever the file.
 
-    ``sha256`` is that of the rows (`sims.data.text.rows_digest`); ``layouts`` are the names of the files it may be in;
+    ``sha256`` is that of the rows (`sims.data.text.ordered`); ``layouts`` are the names of the files it may be in;
     ``reader`` turns the content of a file and its name into texts and labels.
     """
 

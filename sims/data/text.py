@@ -58,10 +58,15 @@ def pairs_and_labels(content: bytes, name: str = "a TSV file", *, header: bool =
     return tuple(texts), np.array(labels, dtype=np.int64)
 
 
-def rows_digest(texts: Sequence[str], labels: Int[np.ndarray, " n"]) -> str:
-    """Return the sha256 of the labelled texts, whatever their order and their white space."""
-    lines = sorted(_key(text, int(label)) for text, label in zip(texts, labels, strict=True))
-    return hashlib.sha256("".join(lines).encode("utf8")).hexdigest()
+def ordered(texts: Sequence[str], labels: Int[np.ndarray, " n"]) -> tuple[Labelled, str]:
+    """Return the labelled texts in an order that does not depend on the file, and the sha256 of all of them.
+
+    Neither depends on white space inside the texts.
+    """
+    keys = [_key(text, int(label)) for text, label in zip(texts, labels, strict=True)]
+    order = sorted(range(len(keys)), key=keys.__getitem__)
+    digest = hashlib.sha256("".join(keys[i] for i in order).encode("utf8")).hexdigest()
+    return (tuple(texts[i] for i in order), labels[order]), digest
 
 
 def _key(text: str, label: int) -> str:

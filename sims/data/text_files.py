@@ -1,7 +1,7 @@
 """Where the files of a text data set lie, in which layout, and whether their rows are the right ones.
 
-What makes a file the right one is its rows, in any order: GLUE's own files, those that Hugging Face's `datasets`
-writes, gzipped or not, or parts of them.
+What makes a file the right one is its rows: GLUE's own files, those that Hugging Face's `datasets` writes, gzipped or
+not, or parts of them, in any order. They are returned in one order, so that a seed draws the same sentences from all.
 """
 
 from itertools import chain
@@ -11,7 +11,7 @@ import numpy as np
 
 from sims.data.dataset import DataSet, Labelled, RawText, TextPart
 from sims.data.files import VARIABLE, FileState, read, search_folders
-from sims.data.text import rows_digest
+from sims.data.text import ordered
 from sims.data.tsv import LARGEST
 from sims.errors import BadInput
 
@@ -95,6 +95,7 @@ def _read_part(part: TextPart, paths: tuple[Path, ...]) -> Labelled:
     place = " and ".join(map(str, paths))
     if len(texts) != part.rows:
         raise BadInput(f"{place} has {len(texts)} rows, expected the {part.rows} of GLUE: it is cut or another file")
-    if rows_digest(texts, labels) != part.sha256:
+    found, digest = ordered(texts, labels)
+    if digest != part.sha256:
         raise BadInput(f"{place} has other sentences or labels than GLUE's: get the file again")
-    return texts, labels
+    return found
