@@ -20,7 +20,7 @@ from sims.models.tokenizer_settings import (
 WHOLE = "tokenizer.json"
 _FILES = {"wordpiece": ("vocab.txt",), "bpe": ("vocab.json", "merges.txt"), "file": (WHOLE,)}
 # The class of a tokenizer builds these parts anew: a file that has others would be read differently by it.
-_PARTS = {
+_PARTS: Mapping[str, Mapping[str, Mapping[str, Any] | None]] = {
     "wordpiece": {
         "model": {"type": "WordPiece", "continuing_subword_prefix": "##", "max_input_chars_per_word": 100},
         "normalizer": {"type": "BertNormalizer", "clean_text": True},

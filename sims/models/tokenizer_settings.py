@@ -39,7 +39,7 @@ _SWITCHES = {
     "split_special_tokens": False,
 }
 # settings with one value that this reader follows: another one would give other numbers
-_ONLY = {
+_ONLY: Mapping[str, tuple[Any, ...]] = {
     "do_basic_tokenize": (True, None),
     "never_split": (None, []),
     "wordpieces_prefix": ("##",),
@@ -206,7 +206,7 @@ def _token(value: Any, path: Path, what: str, *, special: bool = True) -> Token:
         entry = {key: item for key, item in entry.items() if key not in ("__type", "id")}
         given = {"special": special} | entry
         # as the library does: what is not special is found in the normalised text
-        marks = {"normalized": not given["special"]} | given
+        marks: dict[str, Any] = {"normalized": not given["special"]} | given
         content = marks.get("content")
         right = isinstance(content, str) and content and set(marks) <= set(Token.__dataclass_fields__)
         if right and all(isinstance(item, bool) for key, item in marks.items() if key != "content"):

@@ -15,7 +15,6 @@ from typing import Any
 import equinox as eqx
 import jax
 import jax.numpy as jnp
-import ml_dtypes
 import numpy as np
 import pytest
 from safetensors.numpy import load_file, save_file
@@ -235,7 +234,7 @@ QUERY = "bert.encoder.layer.1.attention.self.query.weight"
             for kind, name in (
                 (np.int8, "I8"),
                 (np.bool_, "BOOL"),
-                (ml_dtypes.float8_e4m3fn, "F8_E4M3"),
+                (jnp.float8_e4m3fn, "F8_E4M3"),
                 (np.int64, "I64"),
             )
         ),
