@@ -41,9 +41,11 @@ def locate(data_set: DataSet, file: DataFile) -> Path | None:
     return next((path for path in candidates if os.path.isfile(path)), None)
 
 
-def read(path: Path) -> bytes:
-    """Return the content of a file; raise `BadInput` if it cannot be read."""
+def read(path: Path, *, largest: int | None = None) -> bytes:
+    """Return the content of a file; raise `BadInput` if it cannot be read, or is larger than ``largest`` bytes."""
     try:
+        if largest is not None and path.stat().st_size > largest:
+            raise BadInput(f"{path} is larger than {largest >> 20} MiB: expected a text data set")
         return path.read_bytes()
     except OSError as error:
         raise BadInput(f"{path} cannot be read ({error.strerror}): check its permissions") from error

@@ -4,6 +4,7 @@ What makes a file the right one is its rows: GLUE's own files, those that Huggin
 not, or parts of them, in any order. They are returned in one order, so that a seed draws the same sentences from all.
 """
 
+import os
 from itertools import chain
 from pathlib import Path
 
@@ -33,7 +34,7 @@ def _layout(folder: Path, part: TextPart) -> tuple[Path, ...] | None:
     """Return the files of the first layout of this part that is whole."""
     for layout in part.layouts:
         paths = tuple(folder / name for name in layout)
-        if all(path.is_file() for path in paths):
+        if all(map(os.path.isfile, paths)):
             return paths
     return None
 
@@ -86,10 +87,7 @@ def _state(part: TextPart, paths: tuple[Path, ...]) -> FileState:
 
 
 def _read_part(part: TextPart, paths: tuple[Path, ...]) -> Labelled:
-    for path in paths:
-        if path.stat().st_size > LARGEST:
-            raise BadInput(f"{path} is larger than {LARGEST >> 20} MiB: expected a text data set")
-    pieces = [part.reader(read(path), str(path)) for path in paths]
+    pieces = [part.reader(read(path, largest=LARGEST), str(path)) for path in paths]
     texts = tuple(chain.from_iterable(piece[0] for piece in pieces))
     labels = np.concatenate([piece[1] for piece in pieces])
     place = " and ".join(map(str, paths))

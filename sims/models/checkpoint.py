@@ -1,5 +1,6 @@
 """BERT-family checkpoints from a folder with ``config.json``, safetensors files and tokenizer files."""
 
+import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -43,10 +44,10 @@ def load_checkpoint(folder: str | Path, *, dtype: Any = jnp.float64) -> Checkpoi
     are not known.
     """
     folder = Path(folder)
-    missing = [] if (folder / "config.json").is_file() else ["config.json"]
-    missing += [] if any((folder / name).is_file() for name in (ONE_FILE, INDEX)) else [ONE_FILE]
+    missing = [] if os.path.isfile(folder / "config.json") else ["config.json"]
+    missing += [] if any(os.path.isfile(folder / name) for name in (ONE_FILE, INDEX)) else [ONE_FILE]
     if missing:
-        hint = ": convert the weights to safetensors" if (folder / "pytorch_model.bin").is_file() else ""
+        hint = ": convert the weights to safetensors" if os.path.isfile(folder / "pytorch_model.bin") else ""
         raise BadInput(f"{folder} is not a checkpoint folder: it has no {' and no '.join(missing)}{hint}")
     settings = read_network_settings(folder)
     tensors = Tensors(folder, settings.family, dtype)

@@ -1,5 +1,6 @@
 """The tensors of a checkpoint, in one safetensors file or in several with an index."""
 
+import os
 import warnings
 from collections.abc import Iterable
 from pathlib import Path
@@ -67,7 +68,7 @@ class Tensors:
             value = value.astype(self.dtype)
         if not np.isfinite(value).all():
             raise BadInput(f"tensor {name!r} in {path} holds NaN or infinite entries")
-        return jnp.asarray(value)
+        return jnp.asarray(value, dtype=self.dtype)
 
     def affine(self, name: str, d_out: int | None, d_in: int) -> Affine:
         """Return weight and bias."""
@@ -114,7 +115,7 @@ def _short(name: str, family: str) -> str:
 
 def _files(folder: Path) -> Iterable[tuple[Path, list[str] | None]]:
     """Return the files of weights, each with the tensors to take from it (None: all)."""
-    if (folder / ONE_FILE).is_file():
+    if os.path.isfile(folder / ONE_FILE):
         return [(folder / ONE_FILE, None)]
     places = read_object(folder / INDEX).get("weight_map")
     if not isinstance(places, dict) or not places:
@@ -123,7 +124,7 @@ def _files(folder: Path) -> Iterable[tuple[Path, list[str] | None]]:
     for name, file in places.items():
         if not isinstance(file, str) or file in ("", ".", "..") or Path(file).name != file:
             raise BadInput(f"{folder / INDEX} says that {name!r} is in {shown(file)}: expected a file of the folder")
-        if not (folder / file).is_file():
+        if not os.path.isfile(folder / file):
             raise BadInput(f"{folder} has no {file}, which {INDEX} names: it is incomplete")
         parts.setdefault(folder / file, []).append(name)
     return parts.items()

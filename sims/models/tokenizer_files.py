@@ -1,5 +1,6 @@
 """The tokenizer of a checkpoint folder, built as transformers builds it from the same files."""
 
+import os
 import warnings
 from collections.abc import Mapping
 from pathlib import Path
@@ -62,10 +63,10 @@ def load_tokenizer(folder: Path, family: str, longest: int, rows: int) -> Senten
     """
     settings = read_settings(folder, family)
     whole = folder / WHOLE
-    if not whole.is_file() and any(not (folder / name).is_file() for name in _FILES[settings.kind]):
+    if not os.path.isfile(whole) and any(not os.path.isfile(folder / name) for name in _FILES[settings.kind]):
         others = " and ".join(name for name in _FILES[settings.kind] if name != WHOLE)
         raise BadInput(f"{folder} has no tokenizer: expected {WHOLE}{f' or {others}' if others else ''}")
-    written = read_object(whole) if whole.is_file() else None
+    written = read_object(whole) if os.path.isfile(whole) else None
     try:
         if settings.kind == "file":
             tokenizer = _as_written(whole, written or {}, settings)

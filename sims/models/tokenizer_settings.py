@@ -3,6 +3,7 @@
 Every key is honoured, known to change no token number, refused by name, or named in a warning.
 """
 
+import os
 import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -92,14 +93,17 @@ def read_settings(folder: Path, family: str) -> TokenizerSettings:
     numbers and is not followed here. Warns of keys that are not known.
     """
     path = folder / CONFIG
-    found = read_object(path) if path.is_file() else {}
+    found = read_object(path) if os.path.isfile(path) else {}
     kind = _kind(found.get("tokenizer_class"), family, path)
-    numbered = {}
+    numbered: dict[int, Token] = {}
+    _check_lists(folder, found)
     if "added_tokens_decoder" in found:
         numbered = _numbered(found.pop("added_tokens_decoder"), path)
     else:
         mapped = folder / "special_tokens_map.json"
-        found |= read_object(mapped) if mapped.is_file() else {}
+        more = read_object(mapped) if os.path.isfile(mapped) else {}
+        _check_lists(folder, found, more)
+        found |= more
     flags = {}
     for name, default in _SWITCHES.items():
         flags[name] = found.get(name, default)
@@ -113,7 +117,9 @@ def read_settings(folder: Path, family: str) -> TokenizerSettings:
             raise BadInput(f"{name} {shown(found[name])} in {path} is not supported: expected {values[0]!r}")
     named = {f"{role}_token": role for role in ROLES}
     roles = {role: Token(name) for role, name in _NAMES.get(kind, {}).items()}
-    others, unknown = [], []
+    others: list[Token] = []
+    listed_tokens: list[Token] = []
+    unknown = []
     for key, value in found.items():
         if key in named:
             roles |= {named[key]: _token(value, path, key)} if value is not None else {}
@@ -124,7 +130,7 @@ def read_settings(folder: Path, family: str) -> TokenizerSettings:
             entries = list(value.values()) if isinstance(value, dict) else value if value is not None else []
             if not isinstance(entries, list):
                 raise BadInput(f"{key} in {path} is {shown(value)}: expected a list of tokens")
-            others += [_token(entry, path, key) for entry in entries]
+            listed_tokens += [_token(entry, path, key) for entry in entries]
         elif key.endswith("_token") and isinstance(value, str | dict):
             others.append(_token(value, path, key))
         elif key not in {*_SWITCHES, *_ONLY, *_HARMLESS.split(), "strip_accents", "model_max_length"}:
@@ -132,8 +138,8 @@ def read_settings(folder: Path, family: str) -> TokenizerSettings:
     if unknown:
         warnings.warn(f"{path}: not known, and not followed: {listed(unknown)}", stacklevel=2)
     added = folder / "added_tokens.json"
-    if not numbered and added.is_file():
-        special = {token.content for token in (*roles.values(), *others)}
+    if not numbered and os.path.isfile(added):
+        special = {token.content for token in (*roles.values(), *others, *listed_tokens)}
         for content, number in read_object(added).items():
             entry = {"content": content, "special": content in special, "normalized": content not in special}
             numbered |= _numbered({str(number) if whole_number(number) else shown(number): entry}, added)
@@ -144,7 +150,7 @@ def read_settings(folder: Path, family: str) -> TokenizerSettings:
         said=frozenset(found) & {*_SWITCHES, "strip_accents"},
         numbered=numbered,
         roles=roles,
-        others=tuple(others),
+        others=(*others, *listed_tokens),
         longest=_longest(found.get("model_max_length"), path),
     )
 
@@ -177,6 +183,13 @@ def _kind(name: Any, family: str, path: Path) -> str:
     if kind is None:
         raise BadInput(f"tokenizer_class {shown(name)} in {path} is unknown: expected one of {', '.join(KINDS)}")
     return kind
+
+
+def _check_lists(folder: Path, *files: Mapping[str, Any]) -> None:
+    """Refuse two lists of further special tokens: which of them counts depends on the version of transformers."""
+    given = [file[name] for file in files for name in _LISTS if file.get(name)]
+    if any(value != given[0] for value in given):
+        raise BadInput(f"{folder} has two lists of special tokens, {shown(given[0])} and {shown(given[-1])}: keep one")
 
 
 def _longest(value: Any, path: Path) -> int | None:

@@ -283,6 +283,10 @@ QUERY = "bert.encoder.layer.1.attention.self.query.weight"
                 ({"mask_token": {"content": "[MASK]", "lstrip": 1}}, "mask_token .* expected a token"),
                 ({"added_tokens_decoder": {"x": {"content": "a"}}}, "an added token .* has the number 'x'"),
                 ({"added_tokens_decoder": {"6": {"content": "a"}}}, "the added token 'a' .* has number 6, expected 5"),
+                (
+                    {"extra_special_tokens": ["a"], "additional_special_tokens": ["b"]},
+                    r"has two lists of special tokens, \['b'\] and \['a'\]: keep one",
+                ),
                 ({"model_max_length": True}, "model_max_length .* is True"),
             )
         ),

@@ -5,11 +5,15 @@ import shutil
 from collections.abc import Mapping
 from itertools import product
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
+import hypothesis.strategies as st
 import numpy as np
 import pytest
+from hypothesis import event, given
 
+from sims.errors import BadInput
 from sims.models.tokenizer import SentenceTokenizer
 from sims.models.tokenizer_files import load_tokenizer
 from tests.sims.models.test_checkpoint import FOLDER
@@ -52,6 +56,7 @@ WORDS += [
     "##\u0301",
 ]
 WORDS += list(dict.fromkeys(LETTERS)) + [f"##{letter}" for letter in dict.fromkeys(LETTERS)]
+SIZE = len(dict.fromkeys(WORDS))
 PIECES = [
     *WORDS,
     *(w.removeprefix("##") for w in WORDS),
@@ -100,15 +105,20 @@ def compare(folder: Path, *, family: str) -> SentenceTokenizer:
     ours = [found.tokenizer.encode(text).ids for text in TEXTS]
     wrong = [(text, a, b) for text, a, b in zip(TEXTS, ours, expected, strict=True) if a != b]
     assert not wrong, wrong[:3]
-    assert found.padding == reference.pad_token_id
+    # theirs has none where no file names one
+    assert reference.pad_token_id in (None, found.padding)
     return found
 
 
 @pytest.fixture
 def bert(tmp_path: Path) -> Path:
-    (tmp_path / "config.json").write_text('{"model_type": "bert"}')
-    (tmp_path / "vocab.txt").write_text("\n".join(dict.fromkeys(WORDS)) + "\n", encoding="utf8")
-    return tmp_path
+    return vocabulary(tmp_path)
+
+
+def vocabulary(folder: Path) -> Path:
+    (folder / "config.json").write_text('{"model_type": "bert"}')
+    (folder / "vocab.txt").write_text("\n".join(dict.fromkeys(WORDS)) + "\n", encoding="utf8")
+    return folder
 
 
 def as_whole(folder: Path) -> None:
@@ -162,13 +172,12 @@ def test_another_unknown_word_and_other_ends(bert: Path) -> None:
 
 
 def test_added_tokens_of_either_file(bert: Path) -> None:
-    size = len(dict.fromkeys(WORDS))
-    write(bert, {}, {"added_tokens.json": {"<new>": size, "naïve": size + 1}})
+    write(bert, {}, {"added_tokens.json": {"<new>": SIZE, "naïve": SIZE + 1}})
     found = compare(bert, family="bert")
-    assert found.tokenizer.token_to_id("naïve") == size + 1
+    assert found.tokenizer.token_to_id("naïve") == SIZE + 1
     (bert / "added_tokens.json").unlink()
     token = {"content": "<new>", "lstrip": True, "rstrip": False, "normalized": False, "single_word": True}
-    write(bert, {"added_tokens_decoder": {str(size): token | {"special": False}}})
+    write(bert, {"added_tokens_decoder": {str(SIZE): token | {"special": False}}})
     compare(bert, family="bert")
 
 
@@ -190,3 +199,52 @@ def test_a_whole_file_is_taken_as_it_is(bert: Path) -> None:
     (bert / "vocab.txt").unlink()
     write(bert, {"tokenizer_class": "PreTrainedTokenizerFast", "pad_token": "[PAD]", "unk_token": "[UNK]"})
     compare(bert, family="bert")
+
+
+def marked(content: str) -> st.SearchStrategy[dict[str, Any]]:
+    flags = {name: st.booleans() for name in ("lstrip", "rstrip", "normalized", "single_word", "special")}
+    return st.fixed_dictionaries({"content": st.just(content), **flags})
+
+
+SETTINGS = {
+    "do_lower_case": st.booleans(),
+    "strip_accents": st.sampled_from([None, True, False]),
+    "tokenize_chinese_chars": st.booleans(),
+    "split_special_tokens": st.booleans(),
+    "mask_token": st.one_of(st.just("film"), marked("[MASK]").map(lambda token: token | {"__type": "AddedToken"})),
+    "extra_special_tokens": st.sampled_from([["<new>"], ["mask", ".", "<new>"]]),
+    "additional_special_tokens": st.just(["<New>"]),
+    "tokenizer_class": st.sampled_from(["BertTokenizer", "BertTokenizerFast", "PreTrainedTokenizerFast"]),
+    "bos_token": st.just("the"),
+    "other_token": st.just("<other>"),
+    "added_tokens_decoder": st.fixed_dictionaries({str(SIZE): marked("<new>"), "4": marked("[MASK]")}),
+}
+FILES = {
+    "added_tokens.json": st.just({"<new>": SIZE, "naïve": SIZE + 1}),
+    "special_tokens_map.json": st.fixed_dictionaries({"mask_token": marked("[MASK]")}),
+}
+
+
+@given(
+    settings=st.fixed_dictionaries({}, optional=SETTINGS),
+    files=st.fixed_dictionaries({}, optional=FILES),
+    whole=st.booleans(),
+)
+def test_any_folder_is_read_as_they_read_it_or_refused(settings: dict, files: dict, whole: bool) -> None:
+    with TemporaryDirectory() as place:
+        folder = Path(place)
+        vocabulary(folder)
+        if whole:
+            as_whole(folder)
+        write(folder, settings, files)
+        try:
+            compare(folder, family="bert")
+        except BadInput:
+            event("refused")
+            # two lists of tokens, no tokenizer.json for a class that needs it, or a switch that contradicts it
+            lists = {"extra_special_tokens", "additional_special_tokens"} <= set(settings)
+            assert lists or settings.get("tokenizer_class") == "PreTrainedTokenizerFast"
+        except ValueError as error:
+            # theirs, without tokenizer.json for a class that needs it
+            if "instantiate the backend" not in str(error):
+                raise
