@@ -85,8 +85,9 @@ def infinite_width_ntk(
     parametrisation. Biases are frozen, as in this project's networks, unless ``train_biases``. Closed form for relu and
     gelu. For tanh, which has none, Gauss-Hermite quadrature with ``quadrature`` nodes a dimension: memory n n2 times
     its square; going from 128 to 256 nodes changed entries by 4e-6 at most at weight_std 1.3. Entries of a zero input
-    are 0 without biases; there the kernels have no derivative by x that automatic differentiation can take. Raises
-    `BadInput` on an unknown activation, a depth below 1, or when the library cannot be loaded.
+    are 0 without biases. The kernels are values: automatic differentiation by the inputs is not supported (for tanh it
+    gives NaN at parallel inputs). Raises `BadInput` on an unknown activation, a depth below 1, or when the library
+    cannot be loaded.
     """
     if depth < 1:
         raise BadInput(f"depth is {depth}, expected at least one weight matrix")
