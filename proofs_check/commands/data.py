@@ -79,7 +79,7 @@ def verify(*, json: _options.Json = None) -> int:
             found += files or [{"name": name, "file": "", "state": "embedded"}]
     lines = [(item["name"], item["state"], item["file"] or "-") for item in found]
     answer.give(found, _output.columns(("name", "state", "file"), lines))
-    return 1 if any(item["state"] == "sha256 differs" for item in found) else 0
+    return 1 if any(item["state"].endswith(("differ", "differs")) for item in found) else 0
 
 
 def _described(name: str) -> dict[str, Any]:
@@ -94,5 +94,6 @@ def _described(name: str) -> dict[str, Any]:
         "status": catalogue.status(name),
         "licence": data_set.licence,
         "source": data_set.source,
-        "files": [{"file": f.filename, "sha256": f.sha256, "bytes": f.bytes} for f in data_set.files],
+        "files": [{"file": f.filename, "sha256": f.sha256, "bytes": f.bytes} for f in data_set.files]
+        + [{"file": p.layouts[0][0], "rows": p.rows, "sha256 of rows": p.sha256} for p in data_set.parts],
     }

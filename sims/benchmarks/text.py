@@ -17,7 +17,7 @@ import numpy as np
 
 from sims.benchmarks.benchmark import Benchmark, Prepared, head_keys
 from sims.data import load_text
-from sims.data.text import PAIR
+from sims.data.dataset import PAIR
 from sims.errors import BadInput
 from sims.models.bert import HiddenBatch
 from sims.models.checkpoint import Checkpoint, load_checkpoint

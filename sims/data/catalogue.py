@@ -2,12 +2,14 @@
 
 from pathlib import Path
 
-from sims.data.dataset import Data, DataSet, RawText, TextData
+from sims.data.dataset import Data, DataSet, TextData
 from sims.data.embedded import EMBEDDED
 from sims.data.fetched import FETCHED
 from sims.data.files import FileState, contents, file_state, locate
 from sims.data.samples import prepare
-from sims.data.text import TEXT, prepare_text
+from sims.data.text import prepare_text
+from sims.data.text_files import located, part_states, read_text
+from sims.data.text_sets import TEXT
 from sims.errors import BadInput
 
 CATALOGUE: dict[str, DataSet] = {data_set.name: data_set for data_set in (*EMBEDDED, *TEXT, *FETCHED)}
@@ -32,29 +34,25 @@ def load(name: str, *, seed: int = 0, samples: int | None = None, split: float =
             out of range.
     """
     data_set = find(name)
-    if data_set.kind == "text":
+    if data_set.loader is None:
         raise BadInput(
             f"{name} holds sentences, not vectors, and few things read them (NTK-FEWSHOT, text-classifier benchmarks): "
             "use the embedded 'digits'"
         )
-    raw = data_set.loader(contents(data_set))
-    assert not isinstance(raw, RawText)
-    return prepare(data_set, raw, seed=seed, samples=samples, split=split)
+    return prepare(data_set, data_set.loader(contents(data_set)), seed=seed, samples=samples, split=split)
 
 
 def load_text(name: str, *, seed: int = 0) -> TextData:
     """Return the sentences and labels of a text data set, the training part shuffled by the seed.
 
     Raises:
-        BadInput: unknown name, vectors instead of sentences, a file that is missing or has another sha256.
+        BadInput: unknown name, vectors instead of sentences, a file that is missing or has other rows.
     """
     data_set = find(name)
     if data_set.kind != "text":
         texts = ", ".join(s.name for s in CATALOGUE.values() if s.kind == "text")
         raise BadInput(f"{name} holds vectors, not sentences: expected one of {texts}")
-    raw = data_set.loader(contents(data_set))
-    assert isinstance(raw, RawText)
-    return prepare_text(data_set, raw, seed=seed)
+    return prepare_text(data_set, read_text(data_set), seed=seed)
 
 
 def status(name: str) -> str:
@@ -62,15 +60,17 @@ def status(name: str) -> str:
     data_set = find(name)
     if data_set.embedded:
         return "embedded"
-    paths = [path for file in data_set.files if (path := locate(data_set, file)) is not None]
-    if len(paths) < len(data_set.files):
+    paths = _present(data_set)
+    if not paths:
         return "not on this machine"
     return f"found in {' and '.join(dict.fromkeys(str(path.parent) for path in paths))}"
 
 
 def verify(name: str) -> list[tuple[str, FileState]]:
-    """Return every file of the set with 'ok', 'missing' or 'sha256 differs'; empty for an embedded set."""
+    """Return every file of the set with 'ok', 'missing', 'sha256 differs' or 'rows differ'; [] for an embedded set."""
     data_set = find(name)
+    if data_set.parts:
+        return part_states(data_set)
     return [(file.filename, file_state(data_set, file)) for file in data_set.files]
 
 
@@ -78,8 +78,19 @@ def get(name: str) -> list[Path]:
     """Return the paths of the set's files, all present and checked, after fetching what is missing; [] if embedded.
 
     Raises:
-        BadInput: unknown name, or a file that cannot be fetched or has another sha256.
+        BadInput: unknown name, or a file that cannot be fetched, or has another sha256 or other rows.
     """
     data_set = find(name)
-    contents(data_set)
-    return [path for file in data_set.files if (path := locate(data_set, file)) is not None]
+    if data_set.parts:
+        read_text(data_set)
+    else:
+        contents(data_set)
+    return _present(data_set)
+
+
+def _present(data_set: DataSet) -> list[Path]:
+    """Return the paths of the set's files if all of them are on this machine, else []."""
+    if data_set.parts:
+        return [path for paths in (located(data_set) or {}).values() for path in paths]
+    paths = [path for file in data_set.files if (path := locate(data_set, file)) is not None]
+    return paths if len(paths) == len(data_set.files) else []

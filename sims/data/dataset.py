@@ -16,6 +16,26 @@ class DataFile(NamedTuple):
     bytes: int
 
 
+# what stands between the two sentences of a pair: no sentence of a TSV file holds a line break
+PAIR = "\n"
+Labelled = tuple[tuple[str, ...], Int[np.ndarray, " n"]]
+
+
+@dataclass(frozen=True)
+class TextPart:
+    """The training or development part of a text data set: its rows, whatever the file.
+
+    ``sha256`` is that of the rows (`sims.data.text.ordered`); ``layouts`` are the names of the files it may be in;
+    ``reader`` turns the content of a file and its name into texts and labels.
+    """
+
+    name: str
+    rows: int
+    sha256: str
+    layouts: tuple[tuple[str, ...], ...]
+    reader: Callable[[bytes, str], Labelled]
+
+
 @dataclass(frozen=True)
 class Raw:
     """Arrays as stored: inputs flattened to (n, d) in their own dtype; targets are labels (n,) or real values (n,).
@@ -33,7 +53,7 @@ class Raw:
 
 @dataclass(frozen=True)
 class RawText:
-    """Sentences as stored, with integer labels from 0; a pair is two sentences joined by `sims.data.text.PAIR`."""
+    """Sentences as stored, with integer labels from 0; a pair is two sentences joined by `PAIR`."""
 
     sentences: tuple[str, ...]
     y: Int[np.ndarray, " n"]
@@ -45,8 +65,9 @@ class RawText:
 class DataSet:
     """Description of one data set; ``loader`` turns the contents of its files (by file name) into raw arrays.
 
-    ``source`` is the official page, ``mirrors`` are the folders (URLs) that files come from, tried in order; without
-    mirrors the files are only looked for. What makes a file the right one is its sha256, not where it comes from.
+    ``source`` is the official page, ``mirrors`` are the folders (URLs) that files come from, tried in order. What makes
+    a file the right one is its sha256, not where it comes from. A text data set has ``parts`` instead, which are looked
+    for in its ``folders``; ``where`` says where people get them.
     """
 
     name: str
@@ -54,14 +75,17 @@ class DataSet:
     kind: Literal["classification", "regression", "text"]
     licence: str
     source: str
-    loader: Callable[[Mapping[str, bytes]], Raw | RawText]
+    loader: Callable[[Mapping[str, bytes]], Raw] | None = None
     files: tuple[DataFile, ...] = ()
     mirrors: tuple[str, ...] = ()
+    parts: tuple[TextPart, ...] = ()
+    folders: tuple[str, ...] = ()
+    where: str = ""
 
     @property
     def embedded(self) -> bool:
         """Return whether the data come with an installed library, so that nothing is ever fetched."""
-        return not self.files
+        return not self.files and not self.parts
 
     @property
     def folder(self) -> str:

@@ -11,7 +11,7 @@ from sims.errors import BadInput
 
 VARIABLE = "LORA_THEORY_DATA"
 
-FileState = Literal["ok", "missing", "sha256 differs"]
+FileState = Literal["ok", "missing", "sha256 differs", "rows differ"]
 
 
 def cache_folder() -> Path:
@@ -41,8 +41,11 @@ def locate(data_set: DataSet, file: DataFile) -> Path | None:
     return next((path for path in candidates if os.path.isfile(path)), None)
 
 
-def _read(path: Path) -> bytes:
+def read(path: Path, *, largest: int | None = None) -> bytes:
+    """Return the content of a file; raise `BadInput` if it cannot be read, or is larger than ``largest`` bytes."""
     try:
+        if largest is not None and path.stat().st_size > largest:
+            raise BadInput(f"{path} is larger than {largest >> 20} MiB: expected a text data set")
         return path.read_bytes()
     except OSError as error:
         raise BadInput(f"{path} cannot be read ({error.strerror}): check its permissions") from error
@@ -57,7 +60,7 @@ def file_state(data_set: DataSet, file: DataFile) -> FileState:
     path = locate(data_set, file)
     if path is None:
         return "missing"
-    return "ok" if hashlib.sha256(_read(path)).hexdigest() == file.sha256 else "sha256 differs"
+    return "ok" if hashlib.sha256(read(path)).hexdigest() == file.sha256 else "sha256 differs"
 
 
 def download(url: str, file: DataFile, folder: Path) -> None:
@@ -91,13 +94,8 @@ def fetch(data_set: DataSet, file: DataFile) -> Path:
     """Return the path of a file in the cache after fetching it from the first mirror that answers.
 
     Raises:
-        BadInput: there is no mirror, none answers, or the cache cannot be written.
+        BadInput: no mirror answers, or the cache cannot be written.
     """
-    if not data_set.mirrors:
-        raise BadInput(
-            f"{data_set.name} is not on this machine and is not fetched by this program (source: {data_set.source}): "
-            f"set {VARIABLE} to a folder that holds {data_set.folder}/{file.filename}, or use the embedded 'digits'"
-        )
     caches = _caches()
     if not caches:
         raise BadInput(
@@ -138,7 +136,7 @@ def contents(data_set: DataSet) -> dict[str, bytes]:
     result = {}
     for file in data_set.files:
         path = locate(data_set, file) or fetch(data_set, file)
-        content = _read(path)
+        content = read(path)
         # The bytes that are used are the bytes that were checked.
         digest = hashlib.sha256(content).hexdigest()
         if digest != file.sha256:

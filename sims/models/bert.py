@@ -57,7 +57,11 @@ class FirstTokenHead(Head):
 
 
 class Bert(Network):
-    """Token batches -> outputs (n, K). ``offset`` is the position of the first token (RoBERTa counts from 2)."""
+    """Token batches -> outputs (n, K).
+
+    ``offset`` is the position of the first token: 0 for BERT. RoBERTa counts from the number after that of its padding
+    token, and a padding token inside a text has that number as its position and is not counted.
+    """
 
     words: Float[Array, "vocabulary d"]
     positions: Float[Array, "t_max d"]
@@ -86,7 +90,12 @@ class Bert(Network):
         if t > self.longest:
             raise BadInput(f"a sequence of {t} tokens is too long: this checkpoint takes up to {self.longest}")
         h = self.words[inputs.ids]
-        h = h + jnp.broadcast_to(self.positions[self.offset : self.offset + t] + self.token_type[None], h.shape)
+        places = jnp.arange(t)
+        if self.offset > 0:
+            counted = inputs.ids != self.offset - 1
+            places = jnp.where(counted, jnp.cumsum(counted, axis=1), 0) + self.offset - 1
+        placed = self.positions[places]
+        h = h + jnp.broadcast_to(placed + jnp.broadcast_to(self.token_type, placed.shape), h.shape)
         h = self.norm(h)
         allowed = jnp.broadcast_to(inputs.mask[:, None, :], (n, t, t))
         return through_blocks(self.blocks, h, allowed, linear)

@@ -9,7 +9,7 @@ import jax.numpy as jnp
 from jaxtyping import Float
 
 from sims.errors import BadInput
-from sims.models.network import Network
+from sims.models.network import Network, check_input
 from sims.models.transformer_block import Affine, check_sizes, random_affines
 from sims.ntk.probes import Linear
 
@@ -33,8 +33,12 @@ class CNN(Network):
         """The filters and the head."""
         return {f"conv{i}": layer.weight for i, layer in enumerate(self.filters)} | {"head": self.head.weight}
 
-    def forward(self, inputs: Float[Array, "n y x c"], linear: Linear) -> Float[Array, "n k"]:
-        """Return the outputs (n, K); raise `BadInput` for images whose sides cannot be halved once a stage."""
+    def forward(self, inputs: Float[Array, "..."], linear: Linear) -> Float[Array, "n k"]:
+        """Return the outputs (n, K) at images (n, y, x, c).
+
+        Raises `BadInput` for another shape, or images whose sides cannot be halved once a stage.
+        """
+        check_input("images", inputs, "n", "y", "x", self.filters[0].weight.shape[1] // SIDE**2)
         factor = 2 ** len(self.filters)
         if inputs.shape[1] % factor or inputs.shape[2] % factor:
             raise BadInput(

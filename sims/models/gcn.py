@@ -16,7 +16,7 @@ import numpy as np
 from jaxtyping import Bool, Float
 
 from sims.errors import BadInput
-from sims.models.network import Network
+from sims.models.network import Network, check_input
 from sims.models.transformer_block import Affine, check_sizes, random_affines
 from sims.ntk.probes import Linear
 
@@ -45,7 +45,8 @@ class GCN(Network):
         return {f"gcn{i}": layer.weight for i, layer in enumerate(self.layers)}
 
     def forward(self, inputs: Graphs, linear: Linear) -> Float[Array, "n k"]:
-        """Return the outputs (n, K): readout of the last layer's nodes."""
+        """Return the outputs (n, K): readout of the last layer's nodes; raise `BadInput` for other node features."""
+        check_input("node features", inputs.nodes, "n", "t", self.layers[0].weight.shape[1])
         h = inputs.nodes
         for i, layer in enumerate(self.layers):
             h = layer(inputs.adjacency @ h, linear=linear, name=f"gcn{i}")

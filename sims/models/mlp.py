@@ -12,7 +12,7 @@ import equinox as eqx
 import jax
 from jaxtyping import Float
 
-from sims.models.network import Network
+from sims.models.network import Network, check_input
 from sims.models.transformer_block import ACTIVATIONS
 from sims.ntk.probes import Linear
 
@@ -30,8 +30,9 @@ class HiddenLayers(Network):
         """The weight matrices (d_out, d_in) in forward order."""
         return {f"hidden{i}": weight for i, weight in enumerate(self.weights, start=1)}
 
-    def forward(self, inputs: Float[Array, "n d"], linear: Linear) -> Float[Array, "n p"]:
-        """Return the features (n, p) of the last hidden layer."""
+    def forward(self, inputs: Float[Array, "..."], linear: Linear) -> Float[Array, "n p"]:
+        """Return the features (n, p) of the last hidden layer at inputs (n, d); raise `BadInput` for another shape."""
+        check_input("inputs", inputs, "n", self.weights[0].shape[1] if self.weights else "d")
         h = inputs
         for name, weight in self.matrices.items():
             h = ACTIVATIONS[self.activation](linear(name, weight, h))

@@ -98,6 +98,16 @@ def chosen_maps(network: Network, kinds: Sequence[str], *, last_only: bool) -> t
     return tuple(f"{block}.{kind}" for block, kind in found if kind in kinds and (block == last or not last_only))
 
 
+def check_input(what: str, inputs: Array, *shape: int | str) -> None:
+    """Raise `BadInput` unless the inputs have this shape; a letter stands for any length.
+
+    Shapes are static, so that this works under jit: a matrix product that happens to fit would give wrong outputs.
+    """
+    found = tuple(inputs.shape)
+    if len(found) != len(shape) or any(isinstance(b, int) and a != b for a, b in zip(found, shape)):
+        raise BadInput(f"{what} of shape {found}: expected ({', '.join(map(str, shape))}) for this network")
+
+
 @eqx.filter_jit
 def _frozen_outputs(network: Network, inputs: Any) -> Array:
     return network.forward(inputs, plain)

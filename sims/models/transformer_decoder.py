@@ -7,7 +7,7 @@ import jax.numpy as jnp
 from jaxtyping import Float, Int
 
 from sims.errors import BadInput
-from sims.models.network import Network
+from sims.models.network import Network, check_input
 from sims.models.transformer_block import (
     Affine,
     Block,
@@ -39,11 +39,12 @@ class TransformerDecoder(Network):
         """The six matrices of every block, ``0.query`` to ``L.down``."""
         return block_matrices(self.blocks)
 
-    def hidden(self, inputs: Int[Array, "n t"], linear: Linear = plain) -> Float[Array, "n t d"]:
-        """Return the last hidden states; that of position a depends on tokens 0..a only.
+    def hidden(self, inputs: Int[Array, "..."], linear: Linear = plain) -> Float[Array, "n t d"]:
+        """Return the last hidden states at token numbers (n, t); that of position a depends on tokens 0..a only.
 
-        Raises `BadInput` for a sequence too long.
+        Raises `BadInput` for another shape or a sequence too long.
         """
+        check_input("token numbers", inputs, "n", "t")
         n, t = inputs.shape
         if t > len(self.positions):
             raise BadInput(f"a sequence of {t} tokens is too long: this decoder takes up to {len(self.positions)}")
@@ -52,7 +53,7 @@ class TransformerDecoder(Network):
         causal = jnp.broadcast_to(jnp.tril(jnp.ones((t, t), bool)), (n, t, t))
         return self.norm(through_blocks(self.blocks, h, causal, linear))
 
-    def forward(self, inputs: Int[Array, "n t"], linear: Linear) -> Float[Array, "n k"]:
+    def forward(self, inputs: Int[Array, "..."], linear: Linear) -> Float[Array, "n k"]:
         """Return the outputs (n, K): the head at the last position."""
         return self.head(self.hidden(inputs, linear)[:, -1], linear=plain, name="head")
 

@@ -8,7 +8,7 @@ import jax.numpy as jnp
 from jaxtyping import Float
 
 from sims.errors import BadInput
-from sims.models.network import Network
+from sims.models.network import Network, check_input
 from sims.models.transformer_block import (
     Affine,
     Block,
@@ -40,8 +40,12 @@ class TransformerEncoder(Network):
         """The six matrices of every block, ``0.query`` to ``L.down``."""
         return block_matrices(self.blocks)
 
-    def pooled(self, inputs: Float[Array, "n t d_token"], linear: Linear = plain) -> Float[Array, "n d"]:
-        """Return the mean over positions of the last hidden states; raise `BadInput` for a sequence too long."""
+    def pooled(self, inputs: Float[Array, "..."], linear: Linear = plain) -> Float[Array, "n d"]:
+        """Return the mean over positions of the last hidden states at tokens (n, t, d_token).
+
+        Raises `BadInput` for another shape or a sequence too long.
+        """
+        check_input("tokens", inputs, "n", "t", self.embedding.weight.shape[1])
         n, t, _ = inputs.shape
         if t > len(self.positions):
             raise BadInput(f"a sequence of {t} tokens is too long: this encoder takes up to {len(self.positions)}")
@@ -50,7 +54,7 @@ class TransformerEncoder(Network):
         everywhere = jnp.ones((n, t, t), bool)
         return self.norm(through_blocks(self.blocks, h, everywhere, linear)).mean(axis=1)
 
-    def forward(self, inputs: Float[Array, "n t d_token"], linear: Linear) -> Float[Array, "n k"]:
+    def forward(self, inputs: Float[Array, "..."], linear: Linear) -> Float[Array, "n k"]:
         """Return the outputs (n, K)."""
         return self.head(self.pooled(inputs, linear), linear=plain, name="head")
 

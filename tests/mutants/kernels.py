@@ -122,9 +122,9 @@ MUTANTS = (
     ),
     Mutant(
         "derivative of tanh without its square",
-        f"{BRIDGE}:infinite_width_ntk",
-        "jnp.tanh(z) ** 2",
-        "jnp.tanh(z)",
+        f"{BRIDGE}:_through_tanh",
+        "1 - first**2",
+        "1 - first",
         SMOOTH,
         TANH,
     ),

@@ -13,7 +13,7 @@ from sims.benchmarks import mlp, text
 from sims.benchmarks.benchmark import Prepared, factor_keys
 from sims.benchmarks.registry import BENCHMARKS, find_benchmark
 from sims.data import Data, TextData
-from sims.data.text import PAIR
+from sims.data.dataset import PAIR
 from sims.errors import BadInput
 from sims.training.config import resolve
 from sims.training.groups import prepare as prepared_of

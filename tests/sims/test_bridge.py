@@ -143,3 +143,37 @@ def test_oracle_may_be_traced_before_anything_else_was_run() -> None:
     kernel = jax.jit(lambda w, h: bridge.empirical_ntk_oracle(lambda v, g: g @ v.T, w, h))(weight, x)
     np.testing.assert_allclose(kernel, np.einsum("ij,kl->ikjl", X @ X.T, np.eye(2)), rtol=IDENTITY[np.float64])
     assert "NTK_VECTOR_PRODUCTS" not in bridge._failing_implementations(bridge.load())
+
+
+@pytest.mark.parametrize("activation", ["relu", "gelu", "tanh"])
+@pytest.mark.parametrize("depth", [1, 2, 4])
+def test_kernels_of_a_zero_input_are_zero(activation: str, depth: int) -> None:
+    x = np.concatenate([X, np.zeros((1, 3))])
+    for other in (None, x[2:]):
+        found = bridge.infinite_width_ntk(x, other, depth=depth, activation=activation, weight_std=1.3)
+        for kernel in map(np.asarray, found.values()):
+            assert (kernel[3] == 0).all()
+            assert (kernel[:, -1] == 0).all()
+            assert (kernel[:3, 0] != 0).all()
+            assert np.isfinite(kernel).all()
+
+
+def test_tanh_is_linear_at_small_scales() -> None:
+    """At 0 tanh has slope 1: the kernels are those of linear layers, whatever the scale, and odd in each input."""
+    x = np.stack([X[0], X[1], -X[1]])
+    for scale in (1e-8, 1e-20, 1e-60):
+        found = bridge.infinite_width_ntk(scale * x, depth=3, activation="tanh", weight_std=1.0)
+        linear = scale**2 * x @ x.T / 3
+        np.testing.assert_allclose(found["nngp"], linear, rtol=ORACLE_OBJECTIVE)
+        np.testing.assert_allclose(found["ntk"], 3 * linear, rtol=ORACLE_OBJECTIVE)
+
+
+def test_tanh_equals_the_quadrature_of_the_library() -> None:
+    """On inputs of ordinary size, where its own is right."""
+    stax = bridge.load().stax
+    with bridge._their_rules():
+        layer = stax.ElementwiseNumerical(jnp.tanh, deg=128, df=lambda z: 1 - jnp.tanh(z) ** 2)
+        expected = stax.serial(stax.Dense(1, W_std=1.2), layer, stax.Dense(1, W_std=1.2))[2](X, None)
+    found = bridge.infinite_width_ntk(X, depth=2, activation="tanh", weight_std=1.2)
+    np.testing.assert_allclose(found["nngp"], expected.nngp, rtol=ORACLE_OBJECTIVE)
+    np.testing.assert_allclose(found["ntk"], expected.ntk, rtol=ORACLE_OBJECTIVE)

@@ -176,7 +176,9 @@ def test_every_set_states_source_licence_and_checksums(name: str) -> None:
     data_set = CATALOGUE[name]
     assert data_set.source.startswith("http")
     assert data_set.licence
-    assert data_set.embedded == (not data_set.files)
+    assert data_set.embedded == (not data_set.files and not data_set.parts)
+    assert bool(data_set.parts) == (data_set.kind == "text") == bool(data_set.where)
+    assert all(len(part.sha256) == 64 and part.rows > 0 for part in data_set.parts)
     assert data_set.embedded <= (not data_set.mirrors)
     assert all(len(file.sha256) == 64 and file.bytes > 0 for file in data_set.files)
 

@@ -150,9 +150,21 @@ def write(name: str, text: str) -> Callable[[Path], None]:
     return lambda folder: (folder / name).write_text(text) and None
 
 
-def shorter_vocabulary(folder: Path) -> None:
-    lines = (folder / "vocab.txt").read_text().splitlines()
-    (folder / "vocab.txt").write_text("\n".join(lines[:-3]) + "\n")
+def add_tensor(name: str) -> Callable[[Path], None]:
+    def edit(folder: Path) -> None:
+        tensors = load_file(folder / "model.safetensors")
+        save_file(tensors | {name: np.ones((2, 2), np.float32)}, folder / "model.safetensors")
+
+    return edit
+
+
+def cut(name: str, size: int) -> Callable[[Path], None]:
+    return lambda folder: (folder / name).write_bytes((folder / name).read_bytes()[:size]) and None
+
+
+def longer_vocabulary(folder: Path) -> None:
+    with (folder / "vocab.txt").open("a") as file:
+        file.write("one_more\n")
 
 
 QUERY = "bert.encoder.layer.1.attention.self.query.weight"
@@ -168,10 +180,41 @@ QUERY = "bert.encoder.layer.1.attention.self.query.weight"
         ),
         (remove("vocab.txt"), "has no tokenizer: expected tokenizer.json or vocab.txt"),
         (write("config.json", "{"), "config.json cannot be read as a JSON object"),
+        (write("config.json", '{"a": ' * 100_000), "config.json cannot be read as a JSON object: nested too deeply"),
+        (write("config.json", '{"hidden_size": ' + "9" * 5000 + "}"), "config.json cannot be read as a JSON object"),
+        (write("tokenizer_config.json", "[" * 100_000), "tokenizer_config.json cannot be read as a JSON object"),
+        (write("tokenizer.json", "[" * 100_000), "tokenizer.json cannot be read as a JSON object"),
+        (write("added_tokens.json", "[" * 100_000), "added_tokens.json cannot be read as a JSON object"),
         (write("config.json", "[1]"), "config.json cannot be read as a JSON object"),
         (edit_config(model_type="gpt2"), "architecture 'gpt2' .* is unknown: expected one of bert, roberta"),
         (edit_config(model_type="roberta"), "has no tensor 'encoder.layer.0.attention.self.query.weight'"),
         (edit_config(hidden_size="16"), "hidden_size .* is '16': expected a whole number"),
+        (edit_config(num_hidden_layers=True), "num_hidden_layers .* is True: expected a whole number"),
+        (edit_config(num_hidden_layers=None), "num_hidden_layers .* is None: expected a whole number"),
+        *(
+            (edit_config(layer_norm_eps=value), "layer_norm_eps .* expected a number above 0, up to 1")
+            for value in (None, "1e-5", True, 0, -1e-5, 2.0, float("nan"), float("inf"), [1e-5])
+        ),
+        *(
+            (edit_config(pad_token_id=value), "pad_token_id .* expected a token number, 0 to 64")
+            for value in (-1, 65, 0.0, "0", True)
+        ),
+        *(
+            (edit_config(**setting), f"{next(iter(setting))} .* is not supported")
+            for setting in (
+                {"is_decoder": True},
+                {"is_decoder": 1},
+                {"add_cross_attention": True},
+                {"is_encoder_decoder": True},
+                {"quantization_config": {"quant_method": "compressed-tensors"}},
+                {"pruned_heads": {"0": [1]}},
+                {"position_embedding_type": None},
+            )
+        ),
+        (edit_config(architectures="BertModel"), "architectures .* expected a list of names"),
+        (edit_config(id2label={"0": "bad", "1": "good"}), "config.json has 2 labels, the head 3 outputs"),
+        (edit_config(id2label=[]), "id2label .* expected numbers with names"),
+        (edit_config(hidden_act=None), "hidden_act None .* is unknown"),
         (edit_config(hidden_act="swish"), "hidden_act 'swish' .* is unknown: expected gelu or gelu_new or relu"),
         (edit_config(position_embedding_type="relative_key"), "position_embedding_type 'relative_key'"),
         (edit_config(num_attention_heads=5), "5 heads do not divide hidden_size 16"),
@@ -186,11 +229,67 @@ QUERY = "bert.encoder.layer.1.attention.self.query.weight"
             r"tensor 'encoder.layer.1.attention.self.query.weight' .* has shape \(3, 16\), expected \(16, 16\)",
         ),
         (edit_tensor(QUERY, lambda w: w * np.float32(np.nan)), "query.weight' .* holds NaN or infinite entries"),
+        *(
+            (edit_tensor(QUERY, lambda w, kind=kind: np.ones(w.shape, kind)), f"query.weight' .* holds {name} numbers")
+            for kind, name in (
+                (np.int8, "I8"),
+                (np.bool_, "BOOL"),
+                (jnp.float8_e4m3fn, "F8_E4M3"),
+                (np.int64, "I64"),
+            )
+        ),
+        (
+            add_tensor("bert.encoder.layer.1.attention.self.query.weight_scale"),
+            "query.weight_scale' .* is not one of this architecture",
+        ),
+        (
+            add_tensor("bert.encoder.layer.0.attention.self.distance_embedding.weight"),
+            "distance_embedding.weight' .* is not one of this architecture",
+        ),
+        (
+            add_tensor("embeddings.word_embeddings.weight"),
+            "holds the tensor 'embeddings.word_embeddings.weight' twice",
+        ),
+        (edit_tensor("classifier.bias", None), "has no tensor 'classifier.bias'"),
+        (edit_tensor("classifier.weight", None), "has no tensor 'classifier.weight'"),
+        (edit_tensor("bert.pooler.dense.weight", None), "has no tensor 'pooler.dense.weight'"),
+        (
+            edit_tensor("bert.embeddings.token_type_embeddings.weight", lambda w: w[:0].copy()),
+            r"has shape \(0, 16\), expected \(any, 16\)",
+        ),
         (write("model.safetensors", "not tensors"), "model.safetensors is damaged or of an unknown number format"),
-        (shorter_vocabulary, "has 62 tokens, the embedding 65 rows: they are not of one checkpoint"),
-        (write("tokenizer.json", "{}"), "the tokenizer files in .* cannot be read"),
-        (write("vocab.txt", "[PAD]\n[UNK]\n"), r"cannot be read: the vocabulary has no token '\[CLS\]'"),
+        (cut("model.safetensors", 1000), "model.safetensors is damaged or of an unknown number format"),
+        (edit_config(vocab_size=64), r"has shape \(65, 16\), expected \(64, 16\)"),
+        (longer_vocabulary, "has 66 tokens, the embedding 65 rows: they are not of one checkpoint"),
+        (write("tokenizer.json", "{}"), "tokenizer.json has no vocabulary"),
+        (write("vocab.txt", "[PAD]\n[UNK]\n"), r"the vocabulary .* has no token '\[SEP\]'"),
         (write("vocab.txt", "[CLS]\n[UNK]\n[SEP]\n"), r"has no token '\[PAD\]'"),
+        (write("added_tokens.json", '{"<new>": 70}'), "the added token '<new>' .* has number 70, expected 65"),
+        (write("added_tokens.json", '{"<new>": "x"}'), "an added token .* has the number"),
+        *(
+            (write("tokenizer_config.json", json.dumps(settings)), message)
+            for settings, message in (
+                ({"do_lower_case": "yes"}, "do_lower_case .* is 'yes': expected true or false"),
+                ({"do_lower_case": None}, "do_lower_case .* is None: expected true or false"),
+                ({"strip_accents": 1}, "strip_accents .* is 1: expected true, false or null"),
+                ({"tokenize_chinese_chars": 0}, "tokenize_chinese_chars .* is 0: expected true or false"),
+                ({"do_basic_tokenize": False}, "do_basic_tokenize False .* is not supported"),
+                ({"never_split": ["a"]}, "never_split .* is not supported"),
+                ({"padding_side": "left"}, "padding_side 'left' .* is not supported"),
+                ({"tokenizer_class": "BertJapaneseTokenizer"}, "tokenizer_class 'BertJapaneseTokenizer' .* is unknown"),
+                ({"tokenizer_class": "PreTrainedTokenizerFast"}, "has no tokenizer: expected tokenizer.json$"),
+                ({"unk_token": None}, "unk_token .* is null"),
+                ({"pad_token": 3}, "pad_token .* is 3: expected a token"),
+                ({"mask_token": {"content": "[MASK]", "lstrip": 1}}, "mask_token .* expected a token"),
+                ({"added_tokens_decoder": {"x": {"content": "a"}}}, "an added token .* has the number 'x'"),
+                ({"added_tokens_decoder": {"6": {"content": "a"}}}, "the added token 'a' .* has number 6, expected 5"),
+                (
+                    {"extra_special_tokens": ["a"], "additional_special_tokens": ["b"]},
+                    r"has two lists of special tokens, \['b'\] and \['a'\]: keep one",
+                ),
+                ({"model_max_length": True}, "model_max_length .* is True"),
+            )
+        ),
     ],
 )
 def test_bad_folders_are_refused_in_one_line(tmp_path: Path, edit: Callable[[Path], None], message: str) -> None:
@@ -223,18 +322,3 @@ def test_old_names_of_layer_norm_and_files_without_a_head_are_read(tmp_path: Pat
     np.testing.assert_array_equal(found.network.pooled(batch), checkpoint("bert").network.pooled(batch))
     with pytest.raises(BadInput, match="this checkpoint has no classification head"):
         found.network(batch)
-
-
-def test_a_sequence_too_long_is_refused_or_cut() -> None:
-    found = checkpoint("bert")
-    sentences = ["good", "a film " * 20]
-    with pytest.raises(BadInput, match="sentence 1 has 42 tokens, more than the 20 of this checkpoint"):
-        found.tokenizer(sentences)
-    batch = found.tokenizer(sentences, truncate=True)
-    assert batch.ids.shape == (2, 20)
-    assert batch.ids[1, -1] == batch.ids[0, 2]  # both end with [SEP]
-    wide = eqx.tree_at(lambda b: (b.ids, b.mask), batch, (np.ones((1, 21), int), np.ones((1, 21), bool)))
-    with pytest.raises(BadInput, match="a sequence of 21 tokens is too long: this checkpoint takes up to 20"):
-        found.network.hidden(wide)
-    with pytest.raises(BadInput, match="0 sentences"):
-        found.tokenizer([])

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from sims.benchmarks.text import cached_below
-from sims.data.text import PAIR
+from sims.data.dataset import PAIR
 from sims.errors import BadInput
 from sims.models.bert import HiddenBatch
 from sims.models.checkpoint import Checkpoint, load_checkpoint

@@ -10,10 +10,12 @@ import pytest
 
 from sims.errors import BadInput
 from sims.models.cnn import random_cnn, unfolded
-from sims.models.gcn import normalised_adjacency, random_gcn, single_nodes, whole_graphs
+from sims.models.gcn import Graphs, normalised_adjacency, random_gcn, single_nodes, whole_graphs
+from sims.models.mlp import random_hidden_layers
+from sims.models.network import tangent_features
 from sims.models.transformer_decoder import random_decoder
 from sims.models.transformer_encoder import random_encoder
-from tests.sims.models.small import cnn, decoder, encoder, random_edges
+from tests.sims.models.small import NETWORKS, cnn, decoder, encoder, random_edges
 from tests.tolerances import IDENTITY
 
 CLOSE = {"rtol": IDENTITY[np.float64], "atol": IDENTITY[np.float64]}
@@ -83,3 +85,35 @@ def test_a_graph_is_the_mean_of_its_nodes_and_does_not_depend_on_their_order() -
 def test_sizes_that_do_not_fit_are_refused(make: Callable[[], Any], message: str) -> None:
     with pytest.raises(BadInput, match=message):
         make()
+
+
+def graphs(nodes: tuple[int, ...]) -> Graphs:
+    return Graphs(jnp.ones((1, 4, 4)), jnp.ones(nodes), jnp.ones((1, 4)))
+
+
+@pytest.mark.parametrize(
+    ("name", "inputs", "message"),
+    [
+        ("cnn", (8, 8, 2), r"images of shape \(8, 8, 2\): expected \(n, y, x, 2\)"),
+        ("cnn", (1, 8, 8, 3), r"images of shape \(1, 8, 8, 3\)"),
+        ("cnn", (1, 2, 8, 8), r"images of shape \(1, 2, 8, 8\)"),
+        ("cnn", (64,), r"images of shape \(64,\)"),
+        ("cnn", (1, 6, 8, 2), "images of 6 x 8: expected sides that 4 divides"),
+        ("encoder", (1, 3, 5), r"tokens of shape \(1, 3, 5\): expected \(n, t, 4\)"),
+        ("encoder", (3, 4), r"tokens of shape \(3, 4\)"),
+        ("encoder", (1, 4, 4), "a sequence of 4 tokens is too long"),
+        ("decoder", (4,), r"token numbers of shape \(4,\): expected \(n, t\)"),
+        ("gcn", (1, 4, 2), r"node features of shape \(1, 4, 2\): expected \(n, t, 3\)"),
+        ("hidden layers", (1, 4), r"inputs of shape \(1, 4\): expected \(n, 3\)"),
+        ("hidden layers", (3,), r"inputs of shape \(3,\)"),
+    ],
+)
+def test_inputs_of_another_shape_are_refused(name: str, inputs: tuple[int, ...], message: str) -> None:
+    if name == "hidden layers":
+        network: Any = random_hidden_layers(jax.random.key(0), (3, 5), dtype=jnp.float64)
+    else:
+        network = NETWORKS[name]()[0]
+    given = graphs(inputs) if name == "gcn" else jnp.ones(inputs, jnp.int32 if name == "decoder" else jnp.float64)
+    for apply in (network, lambda x: tangent_features(network, x)):
+        with pytest.raises(BadInput, match=message):
+            apply(given)
