@@ -12,10 +12,12 @@ from contextlib import contextmanager
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Any, TextIO
 
+from proofs_check import streams
+from proofs_check.streams import NAME, tell
+
 if TYPE_CHECKING:
     from cyclopts import App, CycloptsError
 
-NAME = "lora-theory"
 BAD_USAGE, BUG, INTERRUPTED, TERMINATED, PIPE_CLOSED = 2, 70, 130, 143, 141
 
 _EXAMPLES = {
@@ -70,11 +72,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     from cyclopts import CycloptsError
 
     arguments = sys.argv[1:] if argv is None else list(argv)
-    for stream in (sys.stdout, sys.stderr):
-        if hasattr(stream, "reconfigure"):
-            stream.reconfigure(errors="backslashreplace")  # mathematics on a terminal without unicode
+    streams.prepare()
     with _warnings_on_one_line(), _signals_stop_the_work(restore=argv is not None):
         try:
+            _no_empty_value(arguments)
             code = application()(arguments, exit_on_error=False, print_error=False)
             sys.stdout.flush()
             return code if isinstance(code, int) else 0
@@ -82,19 +83,25 @@ def main(argv: Sequence[str] | None = None) -> int:
             return _refuse(_usage(error))
         except KeyboardInterrupt as stop:
             return _stopped(stop)
-        except BrokenPipeError:
-            # Whoever read the output went away, which is no error; the interpreter's last flush must not fail either.
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-            return PIPE_CLOSED
         except Exception as error:
             return _failed(error)
 
 
 def _refuse(line: str, code: int = BAD_USAGE) -> int:
     """Print the one line that says what is wrong; return the exit code."""
-    sys.stderr.write(f"{NAME}: {' '.join(line.split())}\n")
-    sys.stderr.flush()
+    tell(line)
     return code
+
+
+def _no_empty_value(arguments: Sequence[str]) -> None:
+    """Raise BadInput for an empty argument: it names no file, claim or number, and Path("") would be this folder."""
+    from sims.errors import BadInput
+
+    for before, argument in zip(["", *arguments], arguments):
+        option, sign, value = argument.partition("=")
+        if not argument or (option.startswith("--") and sign and not value):
+            place = option or (before if before.startswith("-") else "an argument")
+            raise BadInput(f"{place} is empty: expected a value, such as the name of a file")
 
 
 def _usage(error: "CycloptsError") -> str:
@@ -129,12 +136,18 @@ def _failed(error: Exception) -> int:
         traceback.print_exception(error)
     from sims.errors import BadInput
 
+    if streams.stdout_fails():
+        streams.mute(sys.stdout)
+        if isinstance(error, BrokenPipeError):
+            return PIPE_CLOSED  # whoever read the output went away, which is no error
+        if isinstance(error, OSError) and error.filename is None:
+            return _refuse(f"the answer cannot be written to stdout ({error.strerror}); send it to another place")
     if isinstance(error, BadInput):
         return _refuse(str(error))
     if isinstance(error, OSError) and error.filename is not None:
         return _refuse(f"{error.filename} cannot be used ({error.strerror}); check the path and its permissions")
     if isinstance(error, MemoryError):
-        return _refuse("out of memory; use a smaller problem or level, or fewer workers", BUG)
+        return _refuse("out of memory; use a smaller problem or level, or fewer workers")
     from proofs_check.execute import one_line
 
     return _refuse(f"{one_line(error)}; this is a bug; run with LORA_THEORY_DEBUG=1 for the traceback", BUG)
@@ -149,10 +162,10 @@ def _warnings_on_one_line() -> Iterator[None]:
         category: type[Warning],  # noqa: ARG001 (the signature is Python's)
         filename: str,  # noqa: ARG001
         lineno: int,  # noqa: ARG001
-        file: TextIO | None = None,
+        file: TextIO | None = None,  # noqa: ARG001
         line: str | None = None,  # noqa: ARG001
     ) -> None:
-        (file or sys.stderr).write(f"{NAME}: warning: {' '.join(str(message).split())}\n")
+        tell(f"warning: {message}")
 
     before = warnings.showwarning
     warnings.showwarning = show

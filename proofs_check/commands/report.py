@@ -47,6 +47,7 @@ def report(
     """
     from proofs_check.ledger import exit_code, table, to_json
     from proofs_check.report import write_report
+    from sims.files import write_atomic
     from sims.records import environment
 
     for folder in (out, out / "records", out / "figures"):
@@ -68,7 +69,7 @@ def report(
                 run.queue(experiments, pool)
                 made = run.figures(specs, experiments, pool, bar)
     figures, failures = made
-    _output.write(out / "ledger.json", to_json(rows))
+    write_atomic(out / "ledger.json", to_json(rows))
     write_report(out, rows, figures, environment(), level=level, seed=seed)
     print(table(rows, _output.width()))
     print(f"{len(figures)} figures in {out / 'figures'}")
