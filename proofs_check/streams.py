@@ -1,11 +1,13 @@
 """Standard streams that are closed, full or gone: no file gets their numbers, and every end is told in one line."""
 
+import errno
 import os
 import sys
 from contextlib import suppress
 from typing import TextIO
 
 NAME = "lora-theory"
+_REFUSED = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.EBADF, errno.EPIPE)
 
 
 def prepare() -> None:
@@ -39,13 +41,17 @@ def tell(line: str) -> None:
         mute(sys.stderr)
 
 
-def stdout_fails() -> bool:
-    """Return whether stdout takes no more: what it could not write is still in its buffer."""
+def refused(error: BaseException) -> bool:
+    """Return whether the error is that of a stream that takes no more: full, closed, or with nobody reading it."""
+    return isinstance(error, OSError) and error.filename is None and error.errno in _REFUSED
+
+
+def settle() -> None:
+    """Flush stdout for the last time; what it does not take is dropped, so that the interpreter has nothing to say."""
     try:
         sys.stdout.flush()
     except OSError:
-        return True
-    return False
+        mute(sys.stdout)
 
 
 def mute(stream: TextIO) -> None:

@@ -9,7 +9,7 @@ _CGROUPS = Path("/sys/fs/cgroup")
 _UNLIMITED = 1 << 60  # control groups write a number near 2^63 for "no limit"
 
 
-def free_bytes() -> int:
+def available() -> int:
     """Return the bytes this process can still take: free on the machine, in its control group, and by its own limit."""
     import psutil
 
@@ -65,7 +65,7 @@ def require(need: int, work: str) -> None:
     Raises:
         BadInput: ``work`` needs more; the line holds the estimate and what is free.
     """
-    free = free_bytes()
+    free = available()
     if need > free:
         raise BadInput(
             f"{work} needs about {in_words(need)} of memory and {in_words(free)} are free: "

@@ -102,6 +102,11 @@ def width() -> int:
     return shutil.get_terminal_size((PIPED_WIDTH, 24)).columns
 
 
+def _fitted() -> bool:
+    """Return whether somebody's width is known: a pipe gets whole lines unless COLUMNS says otherwise."""
+    return sys.stdout.isatty() or os.environ.get("COLUMNS", "").isdigit()
+
+
 def say(line: str) -> None:
     """Print one line about the run on stderr."""
     from proofs_check.streams import tell
@@ -117,11 +122,11 @@ def pairs(values: Mapping[str, Any]) -> str:
 
 
 def columns(titles: Sequence[str], lines: Sequence[Sequence[str]]) -> str:
-    """Return an aligned table; on a terminal its last column is shortened to fit."""
+    """Return an aligned table; its last column is shortened to fit a terminal, or COLUMNS where that is set."""
     from proofs_check.ledger import shorten
 
     widths = [max(map(len, column)) for column in zip(titles, *lines)][:-1]
-    room = max(20, width() - sum(widths) - 2 * len(widths)) if sys.stdout.isatty() else sys.maxsize
+    room = max(20, width() - sum(widths) - 2 * len(widths)) if _fitted() else sys.maxsize
     shown = [[*(c.ljust(w) for c, w in zip(line, widths)), shorten(line[-1], room)] for line in [titles, *lines]]
     text = ["  ".join(line).rstrip() for line in shown]
     return "\n".join([text[0], "-" * max(map(len, text)), *text[1:]])

@@ -214,7 +214,7 @@ def test_memory_is_asked_for_before_anything_is_loaded(tmp_path: Path, monkeypat
     path = tmp_path / "zeros.npz"
     np.savez_compressed(path, G=np.zeros((100, 1, 400, 500), np.float32), y=np.zeros(100))
     assert path.stat().st_size < 200_000
-    monkeypatch.setattr(memory, "free_bytes", lambda: 200_000_000)
+    monkeypatch.setattr(memory, "available", lambda: 200_000_000)
     monkeypatch.setattr(np.lib.format, "read_array", None)  # nothing is loaded
     with pytest.raises(BadInput, match=r"G \(100, 1, 400, 500\).* needs about 240 MB .* 200 MB are free"):
         load_problem(path)
