@@ -97,6 +97,14 @@ def test_no_command_writes_over_its_input(run, problem: Path) -> None:
     assert problem.read_bytes() == before
 
 
+def test_figures_do_not_write_over_the_record_they_are_drawn_from(run, gallery, tmp_path: Path) -> None:
+    record = tmp_path / "waves.json"
+    record.write_text("{}")
+    code, _, err = run("figures", "spectrum", "--records", tmp_path, "--json", record, "--out", tmp_path / "out")
+    assert (code, record.read_text()) == (2, "{}")
+    assert "is the input" in err
+
+
 def test_two_outputs_of_one_name_are_refused(run, problem: Path) -> None:
     out = problem.with_name("out")
     assert "are both" in run("solve", problem, "--lam", "0.1", "--out", out, "--json", out)[2]
