@@ -15,6 +15,7 @@ _KINDS = (
     (stat.S_ISCHR, "a device"),
     (stat.S_ISBLK, "a device"),
 )
+_WRITABLE = stat.S_IWUSR | stat.S_IWGRP | stat.S_IWOTH
 
 
 def irregular(path: str | os.PathLike[str]) -> str | None:
@@ -34,18 +35,32 @@ def irregular(path: str | os.PathLike[str]) -> str | None:
     return next((kind for holds, kind in _KINDS if holds(mode)), None)
 
 
+def read_only(path: Path) -> Path | None:
+    """Return what forbids writing a file there, the file or its folder, or None.
+
+    What nobody may write is not written for root either, whom permissions do not stop; a rename would replace it.
+    """
+    for place, there, needed in ((path, path.is_file, os.W_OK), (path.parent, path.parent.is_dir, os.W_OK | os.X_OK)):
+        if there() and not (place.stat().st_mode & _WRITABLE and os.access(place, needed)):
+            return place
+    return None
+
+
 def write_atomic(path: str | os.PathLike[str], data: str | bytes) -> None:
     """Write a regular file so that a reader, or a restart after a crash, sees the old content or the new, never a part.
 
     A link is followed: the file that it names is written. Text is UTF-8. An existing file keeps its permissions.
 
     Raises:
-        BadInput: an empty name, a folder, device, pipe or socket, or a place that cannot be made or written.
+        BadInput: an empty name, a folder, device, pipe or socket, what is read-only, or a place that cannot be made.
     """
     kind = irregular(path)
     if kind is not None:
         raise BadInput(f"{path} is {kind}: expected the name of a regular file to write")
     target = Path(os.path.realpath(path))
+    forbidden = read_only(target)
+    if forbidden is not None:
+        raise BadInput(f"{path} cannot be written: {forbidden} is read-only; name another file")
     # A name of our own, so that two writers of one file do not share a temporary one; hidden from patterns like *.json.
     temporary = target.with_name(f".{secrets.token_hex(8)}.tmp")
     try:

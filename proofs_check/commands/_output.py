@@ -54,7 +54,7 @@ class Answer:
 def writable_file(path: Path, what: str, inputs: Sequence[Path] = ()) -> Path:
     """Return the path; raises BadInput when no file can be written there, or one of the inputs lies there."""
     from sims.errors import BadInput
-    from sims.files import irregular
+    from sims.files import irregular, read_only
 
     kind = irregular(path)
     if kind is not None:
@@ -62,8 +62,9 @@ def writable_file(path: Path, what: str, inputs: Sequence[Path] = ()) -> Path:
     target = Path(os.path.realpath(path))
     if not target.parent.is_dir():
         raise BadInput(f"{what} {path}: there is no folder {target.parent}; create it or name another file")
-    if not os.access(target.parent, os.W_OK | os.X_OK) or (target.exists() and not os.access(target, os.W_OK)):
-        raise BadInput(f"{what} {path} cannot be written (no permission); name another file")
+    forbidden = read_only(target)
+    if forbidden is not None:
+        raise BadInput(f"{what} {path} cannot be written: {forbidden} is read-only; name another file")
     for source in inputs:
         if target.exists() and source.exists() and target.samefile(source):
             raise BadInput(f"{what} {path} is the input {source}, which would be lost; name another file")

@@ -140,3 +140,19 @@ def test_a_full_disk_keeps_the_old_file(tmp_path: Path, monkeypatch: pytest.Monk
 def test_a_name_as_long_as_names_may_be_can_be_written(tmp_path: Path) -> None:
     write_atomic(tmp_path / ("n" * 255), "content")
     assert os.listdir(tmp_path) == ["n" * 255]
+
+
+@pytest.mark.parametrize("what", ["file", "folder"])
+def test_what_nobody_may_write_is_not_replaced_by_root_either(tmp_path: Path, what: str) -> None:
+    folder = tmp_path / "folder"
+    folder.mkdir()
+    path = folder / "data"
+    path.write_text("kept")
+    marked = path if what == "file" else folder
+    marked.chmod(0o444 if what == "file" else 0o555)
+    try:
+        with pytest.raises(BadInput, match=rf"cannot be written: {marked} is read-only; name another file"):
+            write_atomic(path, "lost")
+    finally:
+        marked.chmod(0o755)
+    assert path.read_text() == "kept"
