@@ -164,7 +164,7 @@ def _failed(error: Exception) -> int:
 
     if isinstance(error, BrokenPipeError):
         return PIPE_CLOSED  # whoever read the output went away, which is no error
-    if streams.refused(error):
+    if isinstance(error, OSError) and streams.refused(error):
         return _refuse(f"stdout cannot be written ({os.strerror(error.errno or 0)}); send the answer to another place")
     if isinstance(error, BadInput):
         return _refuse(str(error))

@@ -41,9 +41,9 @@ def tell(line: str) -> None:
         mute(sys.stderr)
 
 
-def refused(error: BaseException) -> bool:
+def refused(error: OSError) -> bool:
     """Return whether the error is that of a stream that takes no more: full, closed, or with nobody reading it."""
-    return isinstance(error, OSError) and error.filename is None and error.errno in _REFUSED
+    return error.filename is None and error.errno in _REFUSED
 
 
 def settle() -> None:
