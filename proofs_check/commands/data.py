@@ -1,5 +1,6 @@
 """`lora-theory data`: the data sets, where they come from, and whether they are what they should be."""
 
+from pathlib import Path
 from typing import Any
 
 from cyclopts import App
@@ -48,7 +49,7 @@ def get(*names: str, json: _options.Json = None) -> int:
     from sims.data import catalogue
     from sims.errors import BadInput
 
-    answer = _output.Answer(json)
+    answer = _output.Answer(json, inputs=_files())
     if not names:
         raise BadInput(f"data get needs the names of data sets; expected some of {', '.join(catalogue.CATALOGUE)}")
     for name in names:
@@ -71,7 +72,7 @@ def verify(*, json: _options.Json = None) -> int:
     """
     from sims.data import catalogue
 
-    answer = _output.Answer(json)
+    answer = _output.Answer(json, inputs=_files())
     found: list[dict[str, str]] = []
     with answer.working():
         for name in catalogue.CATALOGUE:
@@ -80,6 +81,14 @@ def verify(*, json: _options.Json = None) -> int:
     lines = [(item["name"], item["state"], item["file"] or "-") for item in found]
     answer.give(found, _output.columns(("name", "state", "file"), lines))
     return 1 if any(item["state"].endswith(("differ", "differs")) for item in found) else 0
+
+
+def _files() -> list[Path]:
+    """Return the files of the data sets that are on this machine: none of them is an output."""
+    from sims.data import catalogue, files
+
+    located = (files.locate(data_set, file) for data_set in catalogue.CATALOGUE.values() for file in data_set.files)
+    return [path for path in located if path is not None]
 
 
 def _described(name: str) -> dict[str, Any]:

@@ -30,16 +30,17 @@ def figures(
     json
         Write JSON to this file; - prints it, and nothing else.
     """
-    answer = _output.Answer(json)
     gallery = _gallery.installed()
     specs = _gallery.chosen(gallery, names)
+    drawn_from = records or gallery.records
+    answer = _output.Answer(json, inputs=[drawn_from / f"{spec.experiment}.json" for spec in specs.values()])
     if listing:
         lines = [(spec.name, spec.experiment, spec.title) for spec in specs.values()]
         answer.give(
             [_described(spec) for spec in specs.values()], _output.columns(("name", "experiment", "title"), lines)
         )
         return 0
-    loaded = {name: _gallery.record_of(spec, records or gallery.records) for name, spec in specs.items()}
+    loaded = {name: _gallery.record_of(spec, drawn_from) for name, spec in specs.items()}
     _output.writable_folder(out, "--out")
     drawn = []
     with answer.working(), _output.progress(len(specs), "figure") as bar:

@@ -24,6 +24,7 @@ def report(
     data: str = "digits",
     workers: _options.Workers = None,
     fresh: Annotated[bool, Parameter(negative=())] = False,
+    json: _options.Json = None,
 ) -> int:
     """Verify every claim, draw every figure, and write the report: index.html, ledger.json, PNG and PDF.
 
@@ -44,11 +45,15 @@ def report(
         Processes of this machine that share the claims and experiments; by default one a core.
     fresh
         Compute everything again, whatever the records hold.
+    json
+        Write the ledger as JSON to this file; - prints it, and nothing else.
     """
     from proofs_check.ledger import exit_code, table, to_json
     from proofs_check.report import write_report
+    from sims.files import write_atomic
     from sims.records import environment
 
+    answer = _output.Answer(json)
     for folder in (out, out / "records", out / "figures"):
         _output.writable_folder(folder, "--out")
     idents = [claim.id for claim in selected((), None)]
@@ -58,7 +63,7 @@ def report(
     experiments = list(dict.fromkeys(spec.experiment for spec in gallery.figures.values()))
     specs = list(gallery.figures.values())
     shared = processes(workers, len(idents) + 4 * len(experiments))
-    with _output.Answer(None).working(), _output.progress(len(idents) + len(experiments), "step") as bar:
+    with answer.working(), _output.progress(len(idents) + len(experiments), "step") as bar:
         with executor(shared) as pool:
             # the experiments wait behind the claims in one queue, so that no process is idle between the two
             rows = run.claims(idents, pool, bar, on_queued=lambda: run.queue(experiments, pool))
@@ -68,11 +73,10 @@ def report(
                 run.queue(experiments, pool)
                 made = run.figures(specs, experiments, pool, bar)
     figures, failures = made
-    _output.write(out / "ledger.json", to_json(rows))
+    write_atomic(out / "ledger.json", to_json(rows))
     write_report(out, rows, figures, environment(), level=level, seed=seed)
-    print(table(rows, _output.width()))
-    print(f"{len(figures)} figures in {out / 'figures'}")
-    print(f"report: {(out / 'index.html').resolve()}", flush=True)
+    page = (out / "index.html").resolve()
+    answer.give(rows, f"{table(rows, _output.width())}\n{len(figures)} figures in {out / 'figures'}\nreport: {page}")
     for failure in failures:
         _output.say(failure)
     return 1 if failures else exit_code(rows)
