@@ -22,7 +22,7 @@ def _excess(tokens: np.ndarray, count: int, bits: np.ndarray, delta: float) -> n
     """
     levels = np.array(LEVELS)[:, None, None]
     bounds = np.asarray(token_bound(levels + RANGE * tokens, count, bits, delta, RANGE))
-    return ((bounds - levels) / RANGE).min(axis=0)  # type: ignore[no-any-return]
+    return ((bounds - levels) / RANGE).min(axis=0)
 
 
 def _on_new_texts(world: CodedClass, share: float) -> float:
