@@ -15,10 +15,12 @@ from functools import cached_property
 import numpy as np
 from jaxtyping import Float
 
+from sims import memory
 from sims.convex_problem import ConvexProblem
 
 DENSE_ROWS = 2000  # up to which the whole spectrum is computed
 _BISECTIONS = 60
+_COPIES = 5  # of the derivatives: by u, by v, joined, weighted, in the eigenbasis of S
 
 
 @dataclass(frozen=True)
@@ -105,9 +107,14 @@ def hessian_spectrum(
     *,
     dense_rows: int = DENSE_ROWS,
 ) -> HessianSpectrum:
-    """Return the spectrum of the Hessian at (u, v), of a problem with one layer; S is its stationarity matrix."""
+    """Return the spectrum of the Hessian at (u, v), of a problem with one layer; S is its stationarity matrix.
+
+    Raises:
+        BadInput: the derivatives of all measurements do not fit into the free memory.
+    """
     (features,) = problem.layers
     d, r = s.shape[0], u.shape[1]
+    memory.require(_COPIES * 8 * problem.n * problem.k * d * r, f"the Hessian at rank {r} ({d * r} unknowns)")
     values, vectors = np.linalg.eigh(s)
     if r == 0:
         return HessianSpectrum(np.zeros(0), np.zeros((0, 0)), vectors, 0, np.zeros(0))

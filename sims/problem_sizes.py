@@ -1,7 +1,7 @@
 """What solving or judging a problem takes, from its sizes: too much is refused in one line before the work starts.
 
 The estimates are of the arrays that are held at one time at the largest rank that a solver may visit; against measured
-peaks they are right within a factor of four, on the safe side.
+peaks they are right within a factor of twelve, on the safe side.
 """
 
 from typing import TYPE_CHECKING

@@ -265,3 +265,20 @@ def test_json_holds_the_numbers_of_the_command() -> None:
         "lambda_min_s",
     }
     assert numbers["gauge_zeros"] == numbers["gauge_dimension"] == 1
+
+
+def corner_features(size: int) -> ConvexProblem:
+    """Return three measurements of diagonal entries, factored."""
+    signal, activation = np.zeros((3, 1, 1, size)), np.zeros((3, 1, size))
+    signal[np.arange(3), 0, 0, np.arange(3)] = activation[np.arange(3), 0, np.arange(3)] = 1.0
+    return make_problem([FactoredFeatures(signal, activation)], np.zeros((3, 1)), np.array([2.0, 1.0, 0.5]), SQUARED)
+
+
+@pytest.mark.parametrize(("size", "dense_rows"), [(60, DENSE_ROWS), (60, 4), (510, DENSE_ROWS)])
+def test_every_zero_of_a_flat_valley_is_counted_at_every_size(size: int, dense_rows: int) -> None:
+    """At (e_1, e_2) diag(2, 1) without weight decay only the measured entries and the descent along e_3 are curved."""
+    u = np.eye(size)[:, :2] * np.sqrt([2.0, 1.0])
+    facts = critical_point(corner_features(size), u, u, 0.0, dense_rows=dense_rows)
+    # curved: the two measured entries, and u_3, v_3 of both columns through S, which is not zero there only
+    assert (facts.zeros, facts.kind) == (4 * size - 6, "saddle")
+    close([3 * facts.min_eigenvalue, 3 * facts.next_eigenvalue], [-0.5, 0.5], GAUGE_ZERO)
