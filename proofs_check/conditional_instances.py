@@ -14,6 +14,7 @@ import numpy as np
 from proofs_check.evidence import Evidence, Level, Measurement
 from proofs_check.instances import by_level, vectors
 from sims.data import load
+from sims.data.used import remembered
 from sims.enumeration import Enumeration, FiniteLearner, enumerate_learner, majority_learner, random_learner
 from sims.supersample.estimators import RowEstimates, row_estimates
 from sims.supersample.masks import all_masks
@@ -83,7 +84,7 @@ def interpolating(level: Level, seed: int) -> tuple[Enumerated, ...]:
     return tuple(found)
 
 
-@cache
+@remembered(maxsize=None)
 def retrained(level: Level, seed: int, data: str) -> tuple[Retrained, ...]:
     """Return heads with full, BA, B-only and A-only adapters, trained on all masks of supersamples of the data."""
     data, rows = vectors(data), by_level(level, 6, 8, 10)
@@ -113,7 +114,7 @@ def memory(masks: np.ndarray, name: str) -> Retrained:
     return Retrained(f"memory of {rows} examples, {name}", rows, estimates, _entropy(left_out))
 
 
-@cache
+@remembered(maxsize=None)
 def trained_on_both_columns(seed: int, data: str) -> tuple[tuple[Retrained, float], ...]:
     """Return the heads of `retrained` after training on all 2n examples, each with its error on as many new ones.
 

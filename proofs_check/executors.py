@@ -82,15 +82,15 @@ def cluster(address: str, timeout: float = 8.0) -> Iterator[Executor]:
 
 def _check_workers(client: Any, address: str) -> None:
     """Raise BadInput unless the cluster has workers and each runs exactly this code."""
-    from sims.records import code_version
+    from sims.fingerprint import of_everything
 
     if not client.scheduler_info(n_workers=-1)["workers"]:
         raise BadInput(f"the dask scheduler at {address!r} has no workers; start some with `dask worker {address}`")
     try:
-        versions = set(client.run(code_version).values())
+        versions = set(client.run(of_everything).values())
     except Exception as error:
         raise BadInput(
             f"the workers of {address!r} cannot run lora-theory ({type(error).__name__}: {error}); install it there"
         ) from None
-    if versions != {code_version()}:
+    if versions != {of_everything()}:
         raise BadInput(f"the workers of {address!r} run another version of lora-theory; install this one there")

@@ -8,7 +8,6 @@ The same on sentences: proofs_check.factor_text_setting.
 """
 
 from dataclasses import dataclass
-from functools import lru_cache
 
 import jax
 import jax.numpy as jnp
@@ -17,6 +16,7 @@ from jaxtyping import Int
 
 from sims.adapters.registry import make_adapter
 from sims.data import find, load
+from sims.data.used import remembered, using
 from sims.errors import BadInput
 from sims.models.mlp import HiddenLayers, random_hidden_layers
 from sims.models.network import Network
@@ -58,10 +58,11 @@ def classification(data: str) -> str:
     """
     if find(data).kind != "classification":
         return "digits"
-    return data if load(data).x_train.shape[1] >= _FEWEST_INPUTS else "digits"
+    with using(apart=True):  # a look at its size
+        return data if load(data).x_train.shape[1] >= _FEWEST_INPUTS else "digits"
 
 
-@lru_cache(maxsize=4)
+@remembered(maxsize=4)
 def turned_setting(
     data: str, seed: int, *, widths: tuple[int, ...], samples: int | None, source_steps: int
 ) -> FineTuning:

@@ -5,8 +5,6 @@ block is computed once. The two sentences of a pair are encoded one by one and c
 with both read as one text, a linear head on MiniLM does no better than guessing.
 """
 
-from functools import lru_cache
-
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -15,6 +13,7 @@ from proofs_check.factor_setting import MOST_TESTED, FineTuning
 from proofs_check.few_shot_setting import KINDS, class_mean_head, pretrained_available
 from sims.benchmarks.text import cached_below, encoder_folder
 from sims.data import load_text
+from sims.data.used import remembered
 from sims.models.checkpoint import load_checkpoint
 from sims.models.network import chosen_maps
 from sims.training.engine import Pool
@@ -25,7 +24,7 @@ TOKENS = {"glue-sst2": 32, "glue-rte": 64}
 _AT_ONCE = 256  # sentences of one forward pass
 
 
-@lru_cache(maxsize=2)
+@remembered(maxsize=2)
 def text_setting(data: str, seed: int, *, samples: int, tokens: int) -> FineTuning:
     """Return the setting on ``samples`` training sentences at most; of what the head leaves a quarter is validation.
 

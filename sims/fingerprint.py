@@ -35,6 +35,22 @@ def fingerprint(*modules: str) -> str:
     return digest.hexdigest()[:_LENGTH]
 
 
+def every_module() -> tuple[str, ...]:
+    """Return the names of all modules of the four packages that are installed, sorted."""
+    found = []
+    for package in PACKAGES:
+        folder = _folder(package)
+        for path in sorted(folder.rglob("*.py")) if folder else ():
+            parts = (package, *path.relative_to(folder).with_suffix("").parts)
+            found.append(".".join(parts[:-1] if parts[-1] == "__init__" else parts))
+    return tuple(sorted(found))
+
+
+def of_everything() -> str:
+    """Return the fingerprint of all modules of the four packages that are installed."""
+    return fingerprint(*every_module())
+
+
 def dependencies(*modules: str) -> tuple[str, ...]:
     """Return the names of these modules and of all they import inside the four packages, sorted.
 

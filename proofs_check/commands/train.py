@@ -2,11 +2,14 @@
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 from cyclopts import Parameter
 
 from proofs_check.commands import _options, _output
+
+if TYPE_CHECKING:
+    from sims.records import RecordStore
 
 _MOST_SEEDS = 10_000
 
@@ -19,11 +22,13 @@ def train(
     seeds: Annotated[str, Parameter(allow_leading_hyphen=True)] = "0:1",
     set: Annotated[tuple[str, ...], Parameter(allow_leading_hyphen=True, negative="")] = (),  # noqa: A002
     records: Path | None = None,
+    fresh: Annotated[bool, Parameter(negative=())] = False,
     json: _options.Json = None,
 ) -> int:
     """Train an adapter on a benchmark, once for each seed.
 
-    A configuration that has a record is not run again; a run that was killed goes on with the seeds that have none.
+    A configuration that has a record of this code is not run again; a run that was killed goes on with the seeds that
+    have none. A seed's numbers are the same alone and together with others.
 
     Parameters
     ----------
@@ -41,6 +46,8 @@ def train(
         a_start=gaussian; "none" is no value. Give it once for each setting.
     records
         Folder of the records, one JSON file a run.
+    fresh
+        Run again what has a record.
     json
         Write JSON to this file; - prints it, and nothing else.
     """
@@ -61,15 +68,26 @@ def train(
     results: dict[int, dict[str, Any]] = {}
     try:
         with answer.working(), _output.progress(len(chosen), "seed") as bar:
-            for result in train_seeds(settings, chosen, store=store, after=bar.update):
+            for result in train_seeds(settings, chosen, store=store, fresh=fresh, after=bar.update):
                 results[result["seed"]] = result
     except KeyboardInterrupt as stop:
         kept = [results[seed] for seed in chosen if seed in results]
+        _tell_outdated(store)
         answer.give(kept, _table(kept) if kept else "no seed finished")
         raise type(stop)(f"{len(kept)} of {len(chosen)} seeds finished, kept above") from None
     rows = [results[seed] for seed in chosen]
-    answer.give(rows, _table(rows))
+    _tell_outdated(store)
+    reused = f"\n{len(store.taken)} of {len(rows)} from records" if store is not None and store.taken else ""
+    answer.give(rows, _table(rows) + reused)
     return 0
+
+
+def _tell_outdated(store: "RecordStore | None") -> None:
+    """Say how many records were not taken, and why."""
+    if store is not None and store.outdated:
+        reasons = ", ".join(sorted({found.words for found in store.outdated.values()}))
+        count = len(store.outdated)
+        _output.say(f"{count} record{'s' * (count != 1)} not taken, run again: {reasons}")
 
 
 def parse_seeds(text: str) -> list[int]:

@@ -7,7 +7,6 @@ one by one and compared (sims.models.sentence_pairs).
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from functools import lru_cache
 from importlib import import_module
 from importlib.util import find_spec
 
@@ -18,6 +17,7 @@ import numpy as np
 from sims.benchmarks.benchmark import Benchmark, Prepared, head_keys
 from sims.data import load_text
 from sims.data.text import PAIR
+from sims.data.used import remembered
 from sims.errors import BadInput
 from sims.models.bert import HiddenBatch
 from sims.models.checkpoint import Checkpoint, load_checkpoint
@@ -60,7 +60,7 @@ def cached_below(
     return PairBlocks(upper.blocks, upper.first), side_by_side(first, second)
 
 
-@lru_cache(maxsize=1)
+@remembered(maxsize=1)
 def _encoded(
     data: str, data_seed: int, samples: int | None, blocks: int, tokens: int, dtype: str
 ) -> tuple[Pool, int, int, UpperBlocks | PairBlocks]:
@@ -113,7 +113,6 @@ def _benchmark(name: str, data: str, tokens: int, rates: Mapping[str, float]) ->
             "evaluations": 3,
         },
         rates=rates,
-        together=1,
         prepare=lambda settings, seeds: _prepare(data, settings, seeds),
     )
 

@@ -1,5 +1,6 @@
 """The registry of data sets, and the things one does with a name: load, load_text, status, verify, get, find."""
 
+from importlib.util import find_spec
 from pathlib import Path
 
 from sims.data.dataset import Data, DataSet, RawText, TextData
@@ -8,6 +9,7 @@ from sims.data.fetched import FETCHED
 from sims.data.files import FileState, contents, file_state, locate
 from sims.data.samples import prepare
 from sims.data.text import TEXT, prepare_text
+from sims.data.used import note_loaded, note_looked_for
 from sims.errors import BadInput
 
 CATALOGUE: dict[str, DataSet] = {data_set.name: data_set for data_set in (*EMBEDDED, *TEXT, *FETCHED)}
@@ -39,6 +41,7 @@ def load(name: str, *, seed: int = 0, samples: int | None = None, split: float =
         )
     raw = data_set.loader(contents(data_set))
     assert not isinstance(raw, RawText)
+    note_loaded(name)
     return prepare(data_set, raw, seed=seed, samples=samples, split=split)
 
 
@@ -54,6 +57,7 @@ def load_text(name: str, *, seed: int = 0) -> TextData:
         raise BadInput(f"{name} holds vectors, not sentences: expected one of {texts}")
     raw = data_set.loader(contents(data_set))
     assert isinstance(raw, RawText)
+    note_loaded(name)
     return prepare_text(data_set, raw, seed=seed)
 
 
@@ -63,9 +67,14 @@ def status(name: str) -> str:
     if data_set.embedded:
         return "embedded"
     paths = [path for file in data_set.files if (path := locate(data_set, file)) is not None]
-    if len(paths) < len(data_set.files):
+    if not note_looked_for(name, len(paths) == len(data_set.files)):
         return "not on this machine"
     return f"found in {' and '.join(dict.fromkeys(str(path.parent) for path in paths))}"
+
+
+def present(name: str) -> bool:
+    """Return whether a data set of the catalogue, or else an installed package, of this name is on this machine."""
+    return status(name) != "not on this machine" if name in CATALOGUE else find_spec(name) is not None
 
 
 def verify(name: str) -> list[tuple[str, FileState]]:
