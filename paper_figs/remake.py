@@ -10,22 +10,20 @@ from collections.abc import Sequence
 from contextlib import nullcontext
 
 from paper_figs.records import COMMITTED
+from proofs_check.evidence import Level
+from proofs_check.execute import run_experiment
 from proofs_check.experiments import EXPERIMENTS
 from proofs_check.experiments.kept import keeping
 from sims.errors import BadInput
-from sims.records import Record, code_version, environment, write_record
+from sims.records import RecordStore, write_record
 
 
-def remake(name: str, level: str, seed: int, data: str) -> None:
+def remake(name: str, level: Level, seed: int, data: str) -> None:
     """Run one experiment and write its record into the package; raises BadInput for an unknown name or level."""
-    if name not in EXPERIMENTS:
-        raise BadInput(f"unknown experiment {name!r}: expected one of {', '.join(EXPERIMENTS)}")
-    result = EXPERIMENTS[name](level, seed, data)
-    config = {"level": level, "seed": seed, "data": data, "code": code_version()}
+    record = run_experiment(name, level, seed, data)
     # the numbers do not depend on which kernel the machine runs, and a committed file should not tell
-    kept = {key: value for key, value in environment().items() if key != "platform"}
-    record = Record(experiment=name, config=config, result=result, environment=kept)
-    write_record(COMMITTED / f"{name}.json", record)
+    kept = {key: value for key, value in record.environment.items() if key != "platform"}
+    write_record(COMMITTED / f"{name}.json", record.model_copy(update={"environment": kept}))
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -40,7 +38,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     for name in chosen.names or EXPERIMENTS:
         started = time.perf_counter()
         try:
-            with keeping(chosen.keep) if chosen.keep else nullcontext():
+            with keeping(RecordStore(chosen.keep)) if chosen.keep else nullcontext():
                 remake(name, chosen.level, chosen.seed, chosen.data)
         except BadInput as error:
             sys.stderr.write(f"{error}\n")

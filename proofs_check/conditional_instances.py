@@ -14,13 +14,13 @@ import numpy as np
 from proofs_check.evidence import Evidence, Level, Measurement
 from proofs_check.instances import by_level, vectors
 from sims.data import load
-from sims.data.used import remembered
 from sims.enumeration import Enumeration, FiniteLearner, enumerate_learner, majority_learner, random_learner
 from sims.supersample.estimators import RowEstimates, row_estimates
 from sims.supersample.masks import all_masks
 from sims.supersample.protocol import Supersample, draw_supersample
 from sims.supersample.relu_features import relu_features
 from sims.supersample.ridge_heads import Adapter, RidgeHeads
+from sims.used import remembered
 from theory.bounds.discrete_information import mutual_information
 
 ROUNDING = 1e-12  # absolute: sums of at most some thousand terms of size one, square roots of informations above

@@ -15,12 +15,18 @@ from proofs_check.evidence import Evidence, Level, Measurement, Verdict, verdict
 from proofs_check.ledger import LedgerRow, json_ready
 from proofs_check.registry import Claim, Step, find, steps_of
 from sims.errors import BadInput
+from sims.records import Record, machine, make_record
+from sims.threads import blas_on_one_thread
+from sims.used import Used, using
 
 MOST_MEASUREMENTS = 40
 
 
+@blas_on_one_thread()  # the numbers do not depend on how many processes share the cores
 def run_claim(ident: str, level: Level, seed: int, data: str) -> LedgerRow:
     """Return the row of one claim: its check, then its negative control.
+
+    ``data`` of the row names what was loaded, which is not what was asked for where the claim cannot use that.
 
     An exception inside a check makes the verdict inconclusive and is told in the notes; raises BadInput only for an
     unknown id. KeyboardInterrupt passes through.
@@ -28,8 +34,11 @@ def run_claim(ident: str, level: Level, seed: int, data: str) -> LedgerRow:
     compile_cache.enable()
     claim = find(ident)
     started = time.perf_counter()
-    evidence, error = _guarded(claim.check, level, seed, data)
-    control, control_error = _guarded(claim.control_check, level, seed, data)
+    with using() as used:
+        evidence, error = _guarded(claim.check, level, seed, data)
+        proof = [_proof_row(step, level, seed, data) for step in steps_of(claim.id)]
+    with using() as used_by_control:
+        control, control_error = _guarded(claim.control_check, level, seed, data)
     notes = [*evidence.notes, *(f"control: {note}" for note in control.notes)]
     notes += [f"check stopped: {error}"] if error else []
     notes += [f"negative control stopped: {control_error}"] if control_error else []
@@ -43,10 +52,11 @@ def run_claim(ident: str, level: Level, seed: int, data: str) -> LedgerRow:
         "seconds": time.perf_counter() - started,
         "notes": notes,
         "error": error or control_error,
+        "proof": proof,
+        "data": _named(used),
+        "made": machine() | {"looked_for": used.looked_for | used_by_control.looked_for},
     }
-    row["negative_control"]["verdict"] = _verdict(control, control_error)
-    row["proof"] = [_proof_row(step, level, seed, data) for step in steps_of(claim.id)]
-    row["seconds"] = time.perf_counter() - started
+    row["negative_control"] |= {"verdict": _verdict(control, control_error), "data": _named(used_by_control)}
     return json_ready(row)
 
 
@@ -100,14 +110,31 @@ def run_many(
     return [rows[claim.id] for claim in claims]
 
 
-def run_experiment(name: str, level: Level, seed: int, data: str) -> dict[str, Any]:
-    """Return the result of the experiment behind a figure; raises BadInput when there is none of this name."""
+def run_experiment(name: str, level: Level, seed: int, data: str) -> Record:
+    """Return the record of the experiment behind a figure; raises BadInput when there is none of this name."""
+    compile_cache.enable()
+    experiment = _experiment(name)
+    with using() as used, blas_on_one_thread():
+        result = experiment(level, seed, data)
+    config = {"level": level, "seed": seed, "data": data}
+    return make_record(name, config, result, experiment.__module__, used=used)
+
+
+def made_by(name: str) -> str:
+    """Return the module whose code, with all it imports, makes an experiment's numbers; raises BadInput as above."""
+    return str(_experiment(name).__module__)
+
+
+def _experiment(name: str) -> Callable[..., Any]:
     from proofs_check.experiments import EXPERIMENTS  # only for figures, and heavy
 
     if name not in EXPERIMENTS:
         raise BadInput(f"unknown experiment {name!r}; expected one of {', '.join(EXPERIMENTS)}")
-    compile_cache.enable()
-    return dict(EXPERIMENTS[name](level, seed, data))
+    return EXPERIMENTS[name]
+
+
+def _named(used: Used) -> str:
+    return ", ".join(sorted(used.loaded)) or "none"
 
 
 def _proof_row(step: Step, level: Level, seed: int, data: str) -> dict[str, Any]:
@@ -179,7 +206,7 @@ def _empty_row(claim: Claim, level: Level, seed: int, data: str) -> LedgerRow:
         | {"verdict": "inconclusive"}
         | _numbers(empty)
         | {"instances": 0, "negative_control": control, "certificate": "none"}
-        | {"level": level, "seed": seed, "data": data, "seconds": 0.0}
+        | {"level": level, "seed": seed, "data": "none", "data_asked": data, "seconds": 0.0, "made": {}}
         | {"notes": [], "sizes": {}, "seeds": [], "error": "", "from_record": False, "proof": []}
         | _numbers(empty, "control_")
     )

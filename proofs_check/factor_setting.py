@@ -16,13 +16,13 @@ from jaxtyping import Int
 
 from sims.adapters.registry import make_adapter
 from sims.data import find, load
-from sims.data.used import remembered, using
 from sims.errors import BadInput
 from sims.models.mlp import HiddenLayers, random_hidden_layers
 from sims.models.network import Network
 from sims.training.engine import Pool, fit
 from sims.training.model import Head, random_head, start
 from sims.training.optimisers import Options
+from sims.used import remembered, using
 
 _FLOAT = jnp.float32
 MOST_TESTED = 2000

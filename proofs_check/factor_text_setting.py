@@ -13,11 +13,11 @@ from proofs_check.factor_setting import MOST_TESTED, FineTuning
 from proofs_check.few_shot_setting import KINDS, class_mean_head, pretrained_available
 from sims.benchmarks.text import cached_below, encoder_folder
 from sims.data import load_text
-from sims.data.used import remembered
 from sims.models.checkpoint import load_checkpoint
 from sims.models.network import chosen_maps
 from sims.training.engine import Pool
 from sims.training.model import Head
+from sims.used import remembered
 
 # the data sets, with the tokens that experiments keep: of SST-2 all, of RTE three pairs in five whole
 TOKENS = {"glue-sst2": 32, "glue-rte": 64}

@@ -21,7 +21,6 @@ from jaxtyping import Float, Int
 
 from sims.convex_problem import ConvexProblem, make_problem
 from sims.data import Data, few_shot, few_shot_text, load, load_text, present, status
-from sims.data.used import note_looked_for
 from sims.errors import BadInput
 from sims.models.bert import last_block, with_mean_head
 from sims.models.checkpoint import load_checkpoint
@@ -29,6 +28,7 @@ from sims.models.network import Network, chosen_maps, tangent_features
 from sims.models.transformer_block import Affine
 from sims.models.transformer_encoder import random_encoder, with_head
 from sims.ntk.features import FactoredFeatures
+from sims.used import note_looked_for
 from theory.losses import CROSS_ENTROPY
 
 Array = Any

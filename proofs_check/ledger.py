@@ -75,7 +75,7 @@ def summary(rows: Sequence[Mapping[str, Any]]) -> str:
     if differ:
         parts.append(f"NOT as expected: {', '.join(differ)}")
     if recorded:
-        parts.append(f"{recorded} from records")
+        parts.append(f"{recorded} of {len(rows)} from records")
     return f"{'; '.join(parts)}; {sum(row['seconds'] for row in rows):.1f} s of checks"
 
 

@@ -142,6 +142,12 @@ def steps_of(ident: str) -> tuple[Step, ...]:
     return tuple(sorted((s for s in _STEPS.values() if s.claim == ident), key=lambda s: _natural(s.id)))
 
 
+def modules_of(ident: str) -> tuple[str, ...]:
+    """Return the modules whose code, with all they import, makes the numbers of a claim: of its check and its proof."""
+    checks = [find(ident).check, *(step.check for step in steps_of(ident))]
+    return tuple(sorted({check.__module__ for check in checks}))
+
+
 def all_claims() -> tuple[Claim, ...]:
     """Return every registered claim, by paper and then by id (numbers inside an id count as numbers)."""
     for name in ("proofs_check.claims", "proofs_check.steps"):

@@ -21,10 +21,10 @@ import jax.numpy as jnp
 import numpy as np
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from sims.data.used import Used
 from sims.errors import BadInput
 from sims.fingerprint import every_module, fingerprint, libraries, versions
 from sims.standing import Standing, standing
+from sims.used import Used
 
 
 class CorruptedRecordWarning(UserWarning):

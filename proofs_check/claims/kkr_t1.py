@@ -17,7 +17,7 @@ from proofs_check.restricted_curvature_search import (
     local_constants,
     proof_steps,
 )
-from sims.data.used import remembered
+from sims.used import remembered
 from theory.losses import CROSS_ENTROPY, SQUARED
 from theory.restricted_curvature import is_special_regime
 

@@ -9,8 +9,8 @@ from proofs_check.instances import Instance, by_level, random_perturbation
 from proofs_check.populations import Population, catalogue, teacher
 from proofs_check.registry import claim
 from proofs_check.second_order_search import survey
-from sims.data.used import remembered
 from sims.landscape.search import Landscape
+from sims.used import remembered
 from theory.convex_lora import nuclear_norm
 from theory.generalisation import PRINTED_CONSTANTS
 from theory.losses import CROSS_ENTROPY, LOGISTIC

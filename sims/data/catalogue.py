@@ -9,8 +9,8 @@ from sims.data.fetched import FETCHED
 from sims.data.files import FileState, contents, file_state, locate
 from sims.data.samples import prepare
 from sims.data.text import TEXT, prepare_text
-from sims.data.used import note_loaded, note_looked_for
 from sims.errors import BadInput
+from sims.used import note_loaded, note_looked_for
 
 CATALOGUE: dict[str, DataSet] = {data_set.name: data_set for data_set in (*EMBEDDED, *TEXT, *FETCHED)}
 
