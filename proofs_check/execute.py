@@ -15,6 +15,7 @@ from proofs_check.evidence import Evidence, Level, Measurement, Verdict, verdict
 from proofs_check.ledger import LedgerRow, json_ready
 from proofs_check.registry import Claim, Step, find, steps_of
 from sims.errors import BadInput
+from sims.fingerprint import fingerprint
 from sims.records import Record, machine, make_record
 from sims.threads import blas_on_one_thread
 from sims.used import Used, using
@@ -114,6 +115,7 @@ def run_experiment(name: str, level: Level, seed: int, data: str) -> Record:
     """Return the record of the experiment behind a figure; raises BadInput when there is none of this name."""
     compile_cache.enable()
     experiment = _experiment(name)
+    fingerprint(experiment.__module__)  # read now and remembered: sources may change while it runs
     with using() as used, blas_on_one_thread():
         result = experiment(level, seed, data)
     config = {"level": level, "seed": seed, "data": data}
@@ -129,7 +131,7 @@ def _experiment(name: str) -> Callable[..., Any]:
     from proofs_check.experiments import EXPERIMENTS  # only for figures, and heavy
 
     if name not in EXPERIMENTS:
-        raise BadInput(f"unknown experiment {name!r}; expected one of {', '.join(EXPERIMENTS)}")
+        raise BadInput(f"unknown experiment {name!r}: expected one of {', '.join(EXPERIMENTS)}")
     return EXPERIMENTS[name]
 
 

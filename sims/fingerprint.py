@@ -40,7 +40,9 @@ def every_module() -> tuple[str, ...]:
     found = []
     for package in PACKAGES:
         folder = _folder(package)
-        for path in sorted(folder.rglob("*.py")) if folder else ():
+        if folder is None:
+            continue
+        for path in sorted(folder.rglob("*.py")):
             parts = (package, *path.relative_to(folder).with_suffix("").parts)
             found.append(".".join(parts[:-1] if parts[-1] == "__init__" else parts))
     return tuple(sorted(found))

@@ -84,7 +84,7 @@ def caption(spec: Any, record: Mapping[str, Any]) -> str:
 
     told = [spec.caption(record) if callable(spec.caption) else spec.caption]
     environment = record.get("environment") or {}
-    asked = record["result"].get("data")
+    asked = (record.get("result") or {}).get("data")
     if drawn := environment.get("data") or ([asked] if asked else []):
         told.append(f"Data: {', '.join(drawn)}.")
     settings = record.get("config") or {}
