@@ -21,7 +21,7 @@ from jaxtyping import Float, Int
 
 from sims.convex_problem import ConvexProblem, make_problem
 from sims.data import Data, few_shot, few_shot_text, load, load_text, present, status
-from sims.errors import BadInput
+from sims.errors import BadInput, CannotServe
 from sims.models.bert import last_block, with_mean_head
 from sims.models.checkpoint import load_checkpoint
 from sims.models.network import Network, chosen_maps, tangent_features
@@ -117,7 +117,7 @@ def _images(data: str, seed: int, last_only: bool, width: int) -> FewShot:
 def _halves(data: Data) -> Data:
     """Return the same samples with label 1 for the upper half of the classes, 0 for the lower."""
     if data.classes < 2:
-        raise BadInput(f"{data.name} has no classes: the few-shot setting needs at least two")
+        raise CannotServe(f"{data.name} has no classes: the few-shot setting needs at least two")
     return replace(
         data,
         y_train=(2 * data.y_train >= data.classes).astype(np.int64),

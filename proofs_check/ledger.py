@@ -3,7 +3,7 @@
 import json
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from typing import Any, Literal
 
 LedgerRow = dict[str, Any]
 
@@ -85,10 +85,22 @@ def shorten(text: str, room: int) -> str:
     return text if len(text) <= room else text[: max(0, room - 1)].rstrip() + "…"
 
 
-def number(value: Any) -> str:
-    """Return a number as a short text: 3 significant digits, whole numbers in full."""
+def number(value: Any, digits: int = 3) -> str:
+    """Return a number as a short text: 3 significant digits where no more are asked for, whole numbers in full."""
     x = float(value)
-    return str(int(x)) if math.isfinite(x) and x == int(x) and abs(x) < 1e6 else f"{x:.3g}"
+    return str(int(x)) if math.isfinite(x) and x == int(x) and abs(x) < 1e6 else f"{x:.{digits}g}"
+
+
+def _telling_digits(worst: Mapping[str, Any]) -> int:
+    """Return how many digits show that a violated relation is violated, so that 1.000001 is not shown as 1 == 1."""
+    if worst["satisfied"]:
+        return 3
+    exact = float(worst["measured"]) - float(worst["predicted"])
+    for digits in range(3, 17):
+        shown = float(number(worst["measured"], digits)) - float(number(worst["predicted"], digits))
+        if not math.isfinite(exact) or (shown * exact > 0 and abs(shown) > float(worst["tolerance"])):
+            return digits
+    return 17
 
 
 def _mark(row: Mapping[str, Any]) -> str:
@@ -97,19 +109,20 @@ def _mark(row: Mapping[str, Any]) -> str:
 
 def _cells(row: Mapping[str, Any]) -> tuple[str, ...]:
     """Return the cells of a row in the order of the columns, the statement left out."""
-    return row["id"], row["expected"], row["verdict"], _comparison(row), f"{row['seconds']:.1f}"
+    return row["id"], row["expected"], row["verdict"], comparison(row), f"{row['seconds']:.1f}"
 
 
-def _comparison(row: Mapping[str, Any]) -> str:
-    """Return the tightest measurement of the row beside its prediction."""
-    measurements = row.get("measurements") or []
+def comparison(row: Mapping[str, Any], prefix: Literal["", "control_"] = "") -> str:
+    """Return the tightest measurement of the row, or of its control, beside its prediction."""
+    measurements = row.get(f"{prefix}measurements") or []
     if not measurements:
         return "nothing measured"
     worst = measurements[0]
-    measured, predicted = number(worst["measured"]), number(worst["predicted"])
-    # The tolerance is shown where the reader would otherwise wonder why the relation counts as satisfied.
+    digits = _telling_digits(worst)
+    measured, predicted = number(worst["measured"], digits), number(worst["predicted"], digits)
+    # The tolerance is shown where the reader would otherwise wonder why the relation counts as satisfied, or does not.
     room = float(worst["tolerance"])
-    by_tolerance = worst["satisfied"] and measured != predicted and float(worst["slack"]) <= room
+    by_tolerance = not worst["satisfied"] or (measured != predicted and float(worst["slack"]) <= room)
     shown = f"{measured} {worst['relation']} {predicted}" + (f" ± {number(room)}" if by_tolerance and room else "")
     more = f" (+{len(measurements) - 1})" if len(measurements) > 1 else ""
     return f"{shorten(worst['name'], 28)}: {shown}{more}"
@@ -123,4 +136,5 @@ def _details(row: Mapping[str, Any]) -> list[str]:
     lines = [f"! {row['id']}: expected {row['expected']}, found {row['verdict']}"]
     if control["verdict"] != control["expected"]:
         lines[0] += f"; negative control expected {control['expected']}, found {control['verdict']}"
-    return lines + [f"    {shorten(note, 200)}" for note in row.get("notes", ())]
+    steps = [f"step {s['id']}: {s['error'] or s['verdict']}" for s in row.get("proof", ()) if s["verdict"] != "holds"]
+    return lines + [f"    {shorten(note, 200)}" for note in [*row.get("notes", ()), *steps]]

@@ -5,7 +5,7 @@ from typing import Annotated, Any
 
 from cyclopts import Parameter
 
-from proofs_check.commands import _gallery, _options, _output
+from proofs_check.commands import _gallery, _options, _output, _progress
 
 
 def figures(
@@ -43,7 +43,7 @@ def figures(
     loaded = {name: _gallery.record_of(spec, records or gallery.records) for name, spec in specs.items()}
     _output.writable_folder(out, "--out")
     drawn = []
-    with answer.working(), _output.progress(len(specs), "figure") as bar:
+    with answer.working(), _progress.progress(len(specs), "figure") as bar:
         for name, spec in specs.items():
             drawn.append(_described(spec, gallery) | _gallery.draw(spec, loaded[name], out))
             bar.update()

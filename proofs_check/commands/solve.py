@@ -5,7 +5,8 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
-from proofs_check.commands import _options, _output
+from proofs_check import signals
+from proofs_check.commands import _options, _output, _progress
 
 
 def solve(
@@ -37,13 +38,15 @@ def solve(
     json
         Write JSON to this file; - prints it, and nothing else.
     """
+    if (code := signals.supervised()) is not None:
+        return code
     from sims.problem_files import load_problem, save_solution
     from sims.solve import solve as solved
 
     answer = _output.Answer(json)
     if out is not None:
         _output.writable_file(out, "--out")
-    with answer.working():
+    with answer.working(), _progress.progress(None, doing="solving"):
         solution = solved(load_problem(problem), float(lam), tol=tol, max_rank=max_rank)
         if out is not None:
             save_solution(out, solution)

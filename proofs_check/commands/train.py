@@ -11,15 +11,13 @@ from proofs_check.commands import _options, _output
 if TYPE_CHECKING:
     from sims.records import RecordStore
 
-_MOST_SEEDS = 10_000
-
 
 def train(
     *,
     benchmark: str,
     adapter: str,
     rank: _options.Rank = None,
-    seeds: Annotated[str, Parameter(allow_leading_hyphen=True)] = "0:1",
+    seeds: _options.Seeds = "0:1",
     set: Annotated[tuple[str, ...], Parameter(allow_leading_hyphen=True, negative="")] = (),  # noqa: A002
     records: Path | None = None,
     fresh: Annotated[bool, Parameter(negative=())] = False,
@@ -59,7 +57,7 @@ def train(
     from sims.training.runs import train_seeds
 
     answer = _output.Answer(json)
-    chosen = parse_seeds(seeds)
+    chosen = _options.parse_seeds(seeds)
     if rank is None and adapter in FAMILIES and FAMILIES[adapter].ranked:
         raise BadInput(f"--rank is missing: the adapter {adapter} needs one; add --rank 8, say")
     settings = resolve(benchmark, adapter, 0 if rank is None else rank, overrides=parse_settings(set))
@@ -72,47 +70,14 @@ def train(
                 results[result["seed"]] = result
     except KeyboardInterrupt as stop:
         kept = [results[seed] for seed in chosen if seed in results]
-        _tell_outdated(store)
+        _output.tell_outdated(_reasons(store))
         answer.give(kept, _table(kept) if kept else "no seed finished")
         raise type(stop)(f"{len(kept)} of {len(chosen)} seeds finished, kept above") from None
     rows = [results[seed] for seed in chosen]
-    _tell_outdated(store)
+    _output.tell_outdated(_reasons(store))
     reused = f"\n{len(store.taken)} of {len(rows)} from records" if store is not None and store.taken else ""
     answer.give(rows, _table(rows) + reused)
     return 0
-
-
-def _tell_outdated(store: "RecordStore | None") -> None:
-    """Say how many records were not taken, and why."""
-    if store is not None and store.outdated:
-        reasons = ", ".join(sorted({found.words for found in store.outdated.values()}))
-        count = len(store.outdated)
-        _output.say(f"{count} record{'s' * (count != 1)} not taken, run again: {reasons}")
-
-
-def parse_seeds(text: str) -> list[int]:
-    """Return the seeds of "0:5", "3" or "0:3,7", in that order.
-
-    Raises:
-        BadInput: anything else, an empty range, a repeated seed, or more seeds than is sensible.
-    """
-    from sims.errors import BadInput
-
-    expected = "expected FIRST:END with FIRST < END such as 0:5, one seed, or a comma-separated list of these"
-    found: list[int] = []
-    for part in text.split(","):
-        ends = part.strip().split(":")
-        if len(ends) > 2 or not all(end.isascii() and end.isdigit() and len(end) <= 10 for end in ends):
-            raise BadInput(f"--seeds {text!r}: {expected}")
-        first, end = int(ends[0]), int(ends[-1]) + (len(ends) == 1)
-        if not first < end <= 2**32:
-            raise BadInput(f"--seeds {text!r}: {part!r} is empty or beyond {2**32 - 1}; {expected}")
-        if end - first > _MOST_SEEDS:
-            raise BadInput(f"--seeds {text!r}: {end - first} seeds, expected at most {_MOST_SEEDS}")
-        found.extend(range(first, end))
-    if len(set(found)) < len(found):
-        raise BadInput(f"--seeds {text!r}: a seed is given twice; {expected}")
-    return found
 
 
 def parse_settings(pairs: Sequence[str]) -> dict[str, str]:
@@ -134,6 +99,11 @@ def parse_settings(pairs: Sequence[str]) -> dict[str, str]:
             raise BadInput(f"--set {key} is given twice: {found[key]} and {value}")
         found[key] = value
     return found
+
+
+def _reasons(store: "RecordStore | None") -> list[str]:
+    """Return why records were not taken."""
+    return [] if store is None else [found.words for found in store.outdated.values()]
 
 
 def _table(rows: Sequence[dict[str, Any]]) -> str:

@@ -9,7 +9,7 @@ from sims.data.fetched import FETCHED
 from sims.data.files import FileState, contents, file_state, locate
 from sims.data.samples import prepare
 from sims.data.text import TEXT, prepare_text
-from sims.errors import BadInput
+from sims.errors import BadInput, CannotServe
 from sims.used import note_loaded, note_looked_for
 
 CATALOGUE: dict[str, DataSet] = {data_set.name: data_set for data_set in (*EMBEDDED, *TEXT, *FETCHED)}
@@ -35,7 +35,7 @@ def load(name: str, *, seed: int = 0, samples: int | None = None, split: float =
     """
     data_set = find(name)
     if data_set.kind == "text":
-        raise BadInput(
+        raise CannotServe(
             f"{name} holds sentences, not vectors, and few things read them (NTK-FEWSHOT, text-classifier benchmarks): "
             "use the embedded 'digits'"
         )
@@ -54,7 +54,7 @@ def load_text(name: str, *, seed: int = 0) -> TextData:
     data_set = find(name)
     if data_set.kind != "text":
         texts = ", ".join(s.name for s in CATALOGUE.values() if s.kind == "text")
-        raise BadInput(f"{name} holds vectors, not sentences: expected one of {texts}")
+        raise CannotServe(f"{name} holds vectors, not sentences: expected one of {texts}")
     raw = data_set.loader(contents(data_set))
     assert isinstance(raw, RawText)
     note_loaded(name)

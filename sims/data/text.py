@@ -8,7 +8,7 @@ from collections.abc import Mapping
 import numpy as np
 
 from sims.data.dataset import DataFile, DataSet, RawText, TextData
-from sims.errors import BadInput
+from sims.errors import BadInput, CannotServe
 
 # what stands between the two sentences of a pair: no sentence of a TSV file holds a line break
 PAIR = "\n"
@@ -108,7 +108,7 @@ def few_shot_text(data: TextData, *, per_class: int, words: int = 1, seed: int =
     for label in range(data.classes):
         members = np.flatnonzero((data.y_train == label) & long_enough)
         if len(members) < per_class:
-            raise BadInput(
+            raise CannotServe(
                 f"{per_class} sentences of class {label} were asked for: the training part of {data.name} has "
                 f"{len(members)} of at least {words} words"
             )

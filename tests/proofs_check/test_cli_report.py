@@ -59,7 +59,7 @@ def test_an_interrupted_report_is_continued(run, claims, gallery, tmp_path):
     claims(fake_claims.make("NTK-A"), fake_claims.make("NTK-B", fake_claims.interrupted))
     code, _, err = run("report", "--level", "smoke", "--out", out)
     assert code == 130
-    assert "interrupted; 1 of 2 claims finished and kept in" in err
+    assert "interrupted; 1 of 2 claims and 0 of 2 experiments finished and kept in" in err
     claims(fake_claims.make("NTK-A"), fake_claims.make("NTK-B"))
     assert run("report", "--level", "smoke", "--out", out)[0] == 0
     assert ids_from_records(out) == ["NTK-A"]
@@ -118,7 +118,7 @@ def test_records_of_other_code_or_of_less_data_are_made_again_and_said(run, clai
     monkeypatch.setattr("sims.data.present", lambda name: True)
     _, _, err = run("report", "--level", "smoke", "--out", tmp_path)
     assert gallery.runs["waves"] == 4
-    assert "1 records not taken, run again: made without data or packages that are here now" in err
+    assert "1 record not taken, run again: made without data or packages that are here now" in err
 
 
 def test_the_page_has_the_time_and_the_data_of_the_numbers(run, claims, gallery, tmp_path, monkeypatch):

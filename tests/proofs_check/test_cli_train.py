@@ -5,7 +5,8 @@ import json
 import numpy as np
 import pytest
 
-from proofs_check.commands.train import parse_seeds, parse_settings
+from proofs_check.commands._options import parse_seeds
+from proofs_check.commands.train import parse_settings
 from sims import standing as standing_module
 from sims.benchmarks import mlp
 from sims.data import Data
