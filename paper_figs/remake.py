@@ -16,6 +16,7 @@ from proofs_check.execute import made_by, run_experiment
 from proofs_check.experiments import EXPERIMENTS
 from proofs_check.experiments.kept import keeping
 from sims.errors import BadInput
+from sims.platform import check_platform
 from sims.records import RecordStore, read_record, write_record
 from sims.standing import standing
 
@@ -49,6 +50,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--stale", action="store_true", help="only what other code made, with its own settings")
     parser.add_argument("--keep", metavar="DIR", help="folder for finished parts")
     chosen = parser.parse_args(arguments)
+    try:
+        check_platform()
+    except BadInput as error:
+        sys.stderr.write(f"{error}\n")
+        return 2
     for name in chosen.names or EXPERIMENTS:
         started = time.perf_counter()
         try:

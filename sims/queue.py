@@ -12,6 +12,7 @@ from typing import Any, Protocol, runtime_checkable
 
 from sims import data
 from sims.errors import BadInput
+from sims.fingerprint import fingerprint
 from sims.records import Record, RecordStore, make_record, read_record, write_record
 from sims.standing import standing
 from sims.used import unchanged
@@ -119,6 +120,7 @@ def recorded(task: Task, store: RecordStore) -> tuple[Record | None, str]:
     """
     if task.config is None:
         return None, ""
+    fingerprint(*task.modules)  # read now and remembered: sources may change while the task runs
     path = _path(task, store)
     if not task.file:
         record = store.record(task.config)

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from cyclopts import Parameter
 
-from proofs_check.commands import _options, _output
+from proofs_check.commands import _options, _output, _progress
 
 if TYPE_CHECKING:
     from sims.records import RecordStore
@@ -65,7 +65,7 @@ def train(
     compile_cache.enable()
     results: dict[int, dict[str, Any]] = {}
     try:
-        with answer.working(), _output.progress(len(chosen), "seed") as bar:
+        with answer.working(), _progress.progress(len(chosen), "seed") as bar:
             for result in train_seeds(settings, chosen, store=store, fresh=fresh, after=bar.update):
                 results[result["seed"]] = result
     except KeyboardInterrupt as stop:
