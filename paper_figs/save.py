@@ -7,7 +7,7 @@ from pathlib import Path
 from matplotlib.figure import Figure
 
 from paper_figs.style import column_style
-from sims.records import write_atomic
+from sims.files import write_atomic
 
 DPI = 300
 

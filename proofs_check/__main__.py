@@ -8,24 +8,26 @@ from contextlib import contextmanager
 from importlib.metadata import version
 from typing import TYPE_CHECKING, TextIO
 
-from proofs_check import signals
+from proofs_check import signals, streams
+from proofs_check.streams import NAME, tell
 
 if TYPE_CHECKING:
     from cyclopts import App, CycloptsError
 
-NAME = "lora-theory"
 BAD_USAGE, BUG, INTERRUPTED, TERMINATED, PIPE_CLOSED = 2, 70, 130, 143, 141
 
 _EXAMPLES = {
     "report": "lora-theory report --level smoke --out report",
     "verify": "lora-theory verify NTK-T3.1 --level smoke --json ledger.json",
-    "claims": "lora-theory claims --paper ntk",
-    "solve": "lora-theory solve problem.npz --lam 0.02 --out solution.npz",
-    "certify": "lora-theory certify problem.npz solution.npz --lam 1/9 --exact",
-    "bound": "lora-theory bound --adapter b-only --layers '768x768*12' --rank 8 --bits 4 --samples 60000",
+    "claims": "lora-theory claims NTK-W",
+    "solve": "lora-theory solve problem.npz --lam 0.05 --out solution.npz",
+    "certify": "lora-theory certify problem.npz solution.npz --lam 1/20 --exact",
+    "bound": "lora-theory bound --adapter b-only --layers 256x784,256x256 --rank 2 --bits 4 --samples 60000",
     "train": "lora-theory train --benchmark digits-mlp --adapter b-only --rank 8 --seeds 0:3 --records runs",
+    "example": "lora-theory example problem.npz",
     "figures": "lora-theory figures --list",
     "info": "lora-theory info --json -",
+    "completion": 'eval "$(lora-theory completion bash)"',
 }
 
 
@@ -33,12 +35,26 @@ def application() -> "App":
     """Return the command line; nothing heavy is imported before a command runs."""
     from cyclopts import App
 
-    from proofs_check.commands import bound, certify, claims, data, figures, info, report, solve, train, verify
+    from proofs_check.commands import (
+        bound,
+        certify,
+        claims,
+        completion,
+        data,
+        example,
+        figures,
+        info,
+        report,
+        solve,
+        train,
+        verify,
+    )
 
     app = App(
         name=NAME,
         help="What theory says about low-rank adaptation, verified on this machine with numbers and certificates.",
         version=lambda: version(NAME),
+        version_flags=("--version", "-V"),
         result_action="return_value",
         suppress_keyboard_interrupt=False,
     )
@@ -46,12 +62,14 @@ def application() -> "App":
         report.report,
         verify.verify,
         claims.claims,
+        example.example,
         solve.solve,
         certify.certify,
         bound.bound,
         train.train,
         figures.figures,
         info.info,
+        completion.completion,
     )
     for function in functions:
         app.command(function, help_epilogue=f"Example: {_EXAMPLES[function.__name__]}")
@@ -64,11 +82,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     from cyclopts import CycloptsError
 
     arguments = sys.argv[1:] if argv is None else list(argv)
-    for stream in (sys.stdout, sys.stderr):
-        if hasattr(stream, "reconfigure"):
-            stream.reconfigure(errors="backslashreplace")  # mathematics on a terminal without unicode
+    streams.prepare()
     with _warnings_on_one_line(), signals.stop_the_work(restore=argv is not None):
         try:
+            _no_empty_value(arguments)
             code = application()(arguments, exit_on_error=False, print_error=False)
             sys.stdout.flush()
             return code if isinstance(code, int) else 0
@@ -76,24 +93,32 @@ def main(argv: Sequence[str] | None = None) -> int:
             return _refuse(_usage(error))
         except KeyboardInterrupt as stop:
             return _stopped(stop)
-        except BrokenPipeError:
-            # Whoever read the output went away, which is no error; the interpreter's last flush must not fail either.
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-            return PIPE_CLOSED
         except Exception as error:
             return _failed(error)
+        finally:
+            streams.settle()
 
 
 def _refuse(line: str, code: int = BAD_USAGE) -> int:
     """Print the one line that says what is wrong; return the exit code."""
-    sys.stderr.write(f"{NAME}: {' '.join(line.split())}\n")
-    sys.stderr.flush()
+    tell(line)
     return code
+
+
+def _no_empty_value(arguments: Sequence[str]) -> None:
+    """Raise BadInput for an empty argument: it names no file, claim or number, and Path("") would be this folder."""
+    for before, argument in zip(["", *arguments], arguments):
+        option, sign, value = argument.partition("=")
+        if not argument or (option.startswith("--") and sign and not value):
+            from sims.errors import BadInput
+
+            place = option or (before if before.startswith("-") else "an argument")
+            raise BadInput(f"{place} is empty: expected a value, such as the name of a file")
 
 
 def _usage(error: "CycloptsError") -> str:
     """Return one line that names the value, what was expected, and where help is."""
-    from cyclopts import MissingArgumentError, UnusedCliTokensError
+    from cyclopts import MissingArgumentError, UnknownCommandError, UnusedCliTokensError
 
     command = " ".join(error.command_chain or ())
     text = str(error)
@@ -101,6 +126,12 @@ def _usage(error: "CycloptsError") -> str:
         text = f"{error.argument.name} is missing its value"
     elif isinstance(error, UnusedCliTokensError) and error.unused_tokens:
         text = f"unexpected argument {' '.join(error.unused_tokens)!r}"
+    elif isinstance(error, UnknownCommandError) and error.unused_tokens:
+        from sims.names import did_you_mean
+
+        known = [name for name in application() if not name.startswith("-")]
+        word = error.unused_tokens[0]
+        text = f"unknown command {word!r}{did_you_mean(word, known)}; expected one of {', '.join(known)}"
     text = " ".join(text.split()).rstrip(".")
     text = text[:1].lower() + text[1:] if not text[:2].isupper() else text
     place = f"{NAME} {command}".rstrip()
@@ -123,12 +154,16 @@ def _failed(error: Exception) -> int:
         traceback.print_exception(error)
     from sims.errors import BadInput, one_line
 
+    if isinstance(error, BrokenPipeError):
+        return PIPE_CLOSED  # whoever read the output went away, which is no error
+    if streams.refused(error):
+        return _refuse(f"stdout cannot be written ({os.strerror(error.errno or 0)}); send the answer to another place")
     if isinstance(error, BadInput):
         return _refuse(str(error))
     if isinstance(error, OSError) and error.filename is not None:
         return _refuse(f"{error.filename} cannot be used ({error.strerror}); check the path and its permissions")
     if isinstance(error, MemoryError):
-        return _refuse("out of memory; use a smaller problem or level, or fewer workers", BUG)
+        return _refuse("out of memory; use a smaller problem or level, or fewer workers")
     return _refuse(f"{one_line(error)}; this is a bug; run with LORA_THEORY_DEBUG=1 for the traceback", BUG)
 
 
@@ -141,10 +176,10 @@ def _warnings_on_one_line() -> Iterator[None]:
         category: type[Warning],  # noqa: ARG001 (the signature is Python's)
         filename: str,  # noqa: ARG001
         lineno: int,  # noqa: ARG001
-        file: TextIO | None = None,
+        file: TextIO | None = None,  # noqa: ARG001
         line: str | None = None,  # noqa: ARG001
     ) -> None:
-        (file or sys.stderr).write(f"{NAME}: warning: {' '.join(str(message).split())}\n")
+        tell(f"warning: {message}")
 
     before = warnings.showwarning
     warnings.showwarning = show

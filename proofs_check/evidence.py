@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Literal, SupportsFloat
 
 Verdict = Literal["holds", "fails", "inconclusive"]
 Level = Literal["smoke", "quick", "full"]
-Paper = Literal["ntk", "asymmetry", "lotta", "randlora", "gelora", "beyond"]
+Paper = Literal["ntk", "asymmetry"]  # the bodies of work that have claims
 Relation = Literal["<=", ">=", "=="]
 Certificate = Literal["float", "exact", "none"]
 

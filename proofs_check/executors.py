@@ -13,10 +13,10 @@ from typing import Any
 
 from proofs_check.signals import held_back
 from sims.errors import BadInput
-from sims.memory import available, gibibytes
+from sims.memory import available, in_words
 
 _THREAD_VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NPROC")  # NPROC: XLA's pool
-MEMORY_OF_A_WORKER = 450 * 2**20  # bytes: Python, JAX and SciPy with the claims, measured; the work comes on top
+MEMORY_OF_A_WORKER = 450_000_000  # bytes: Python, JAX and SciPy with the claims, measured; the work comes on top
 
 
 class ProcessPool:
@@ -82,13 +82,13 @@ def process_pool(workers: int, initializer: Any = None) -> Iterator[ProcessPool]
 
 def check_memory(workers: int) -> None:
     """Raise BadInput, with the estimate, when the machine has not the memory for so many processes."""
-    free = available()
-    if free is not None and workers * MEMORY_OF_A_WORKER > free:
-        need = gibibytes(workers * MEMORY_OF_A_WORKER)
+    free, need = available(), workers * MEMORY_OF_A_WORKER
+    if need > free:
         most = free // MEMORY_OF_A_WORKER
         raise BadInput(
-            f"--workers {workers} needs about {need} of memory ({gibibytes(MEMORY_OF_A_WORKER)} a process), and "
-            f"{gibibytes(free)} are free; " + (f"use --workers {most} or fewer" if most else "free some memory first")
+            f"--workers {workers} needs about {in_words(need)} of memory ({in_words(MEMORY_OF_A_WORKER)} a process), "
+            f"and {in_words(free)} are free; "
+            + (f"use --workers {most} or fewer" if most else "free some memory first")
         )
 
 

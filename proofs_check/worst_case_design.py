@@ -110,7 +110,7 @@ def _cvxpy() -> ModuleType:
     try:
         import cvxpy
     except ImportError:
-        raise BadInput("cvxpy is missing: install the extra 'oracle', pip install 'lora-theory[oracle]'") from None
+        raise BadInput("cvxpy is missing: run make setup, which installs it") from None
     return cvxpy
 
 

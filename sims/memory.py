@@ -1,38 +1,83 @@
-"""How much memory the machine has left: what is too large is refused before it is tried."""
+"""How much memory is free, and one line instead of a killed machine where work would need more."""
 
-import os
+import sys
 from pathlib import Path
 
-_LIMITS = (  # (limit, use) of the control group that a container or a scheduler puts around a process
-    ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory.current"),
-    ("/sys/fs/cgroup/memory/memory.limit_in_bytes", "/sys/fs/cgroup/memory/memory.usage_in_bytes"),
-)
+from sims.errors import BadInput
+
+_CGROUPS = Path("/sys/fs/cgroup")
+_UNLIMITED = 1 << 60  # control groups write a number near 2^63 for "no limit"
 
 
-def available() -> int | None:
-    """Return how many bytes can be had without swapping, within the limits of a container; None where unknown."""
-    found = [free for free in (_of_machine(), *(_of_group(*files) for files in _LIMITS)) if free is not None]
-    return min(found, default=None)
+def available() -> int:
+    """Return the bytes this process can still take: free on the machine, in its control group, and by its own limit."""
+    import psutil
+
+    room = [psutil.virtual_memory().available, *_control_group_room()]
+    if sys.platform != "win32":
+        import resource
+
+        limit, _ = resource.getrlimit(resource.RLIMIT_AS)
+        if limit != resource.RLIM_INFINITY:
+            room.append(limit - psutil.Process().memory_info().vms)
+    return max(0, min(room))
 
 
-def gibibytes(count: int) -> str:
-    """Return the bytes as a short text."""
-    return f"{count / 2**30:.2g} GiB" if count < 100 * 2**30 else f"{count / 2**30:.0f} GiB"
-
-
-def _of_machine() -> int | None:
+def _control_group_room() -> list[int]:
+    """Return what is left in the control groups (containers, batch jobs) that hold this process, of either version."""
     try:
-        for line in Path("/proc/meminfo").read_text().splitlines():
-            if line.startswith("MemAvailable:"):
-                return int(line.split()[1]) * 1024
-        return os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
-    except (OSError, ValueError, AttributeError):
-        return None
+        lines = Path("/proc/self/cgroup").read_text().splitlines()
+    except OSError:
+        return []
+    room = []
+    for line in lines:
+        _, controllers, place = line.split(":", 2)
+        if controllers == "":
+            found = _room_of(_CGROUPS / place.lstrip("/"), "memory.max", "memory.current", "inactive_file")
+        elif "memory" in controllers.split(","):
+            folder = _CGROUPS / "memory" / place.lstrip("/")
+            found = _room_of(folder, "memory.limit_in_bytes", "memory.usage_in_bytes", "total_inactive_file")
+        else:
+            continue
+        room += found
+    return room
 
 
-def _of_group(limit: str, use: str) -> int | None:
-    try:
-        most, used = (int(Path(file).read_text()) for file in (limit, use))
-    except (OSError, ValueError):  # no such group, or "max": no limit
-        return None
-    return max(0, most - used) if most < 2**60 else None
+def _room_of(folder: Path, limit: str, usage: str, reclaimable: str) -> list[int]:
+    """Return the room of a group and of those above it; what the kernel keeps of files can be taken back."""
+    room = []
+    for group in (folder, *folder.parents):
+        if not group.is_relative_to(_CGROUPS):
+            break
+        try:
+            most, used = (group / limit).read_text().strip(), int((group / usage).read_text())
+            kept = dict(line.split() for line in (group / "memory.stat").read_text().splitlines())
+        except (OSError, ValueError):
+            continue  # the top group has no limit, and inside a container the path may lead nowhere
+        if most.isdigit() and int(most) < _UNLIMITED:
+            room.append(int(most) - used + int(kept.get(reclaimable, 0)))
+    return room
+
+
+def require(need: int, work: str) -> None:
+    """Return if this many bytes are free; call it before they are taken.
+
+    Raises:
+        BadInput: ``work`` needs more; the line holds the estimate and what is free.
+    """
+    free = available()
+    if need > free:
+        raise BadInput(
+            f"{work} needs about {in_words(need)} of memory and {in_words(free)} are free: "
+            "expected a smaller size, or a machine with more memory"
+        )
+
+
+def in_words(size: int) -> str:
+    """Return a number of bytes with a unit, such as 1.3 GB."""
+    value = float(size)
+    for unit in ("bytes", "kB", "MB", "GB", "TB", "PB"):
+        if value < 1000 or unit == "PB":
+            return f"{value:.0f} {unit}" if unit == "bytes" else f"{value:.3g} {unit}"
+        value /= 1000
+    raise AssertionError("unreachable")

@@ -22,6 +22,7 @@ import numpy as np
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from sims.errors import BadInput
+from sims.files import write_atomic
 from sims.fingerprint import every_module, fingerprint, libraries, versions
 from sims.standing import Standing, standing
 from sims.used import Used
@@ -84,43 +85,6 @@ def canonical_json(config: Mapping[str, Any] | BaseModel) -> str:
 def config_hash(config: Mapping[str, Any] | BaseModel) -> str:
     """Return the first 16 hexadecimal digits of the sha256 of the canonical JSON."""
     return hashlib.sha256(canonical_json(config).encode()).hexdigest()[:16]
-
-
-def write_atomic(path: str | os.PathLike[str], data: str | bytes) -> None:
-    """Write the file so that a reader, or a restart after a crash, sees the old content or the new, never a part.
-
-    Raises:
-        BadInput: the folder cannot be made or written.
-    """
-    target = Path(path)
-    # A name of our own, so that two writers of one file do not share a temporary one; hidden from patterns like *.json.
-    temporary = target.with_name(f".{target.name}.{os.getpid()}.{secrets.token_hex(4)}.tmp")
-    try:
-        target.parent.mkdir(parents=True, exist_ok=True)
-        try:
-            with temporary.open("xb") as file:
-                file.write(data.encode() if isinstance(data, str) else data)
-                file.flush()
-                os.fsync(file.fileno())
-            os.replace(temporary, target)
-        finally:
-            temporary.unlink(missing_ok=True)
-        _sync_folder(target.parent)
-    except OSError as error:
-        raise BadInput(
-            f"folder {target.parent} cannot be written ({error.strerror or error}): "
-            "choose another folder, or change its permissions"
-        ) from error
-
-
-def _sync_folder(folder: Path) -> None:
-    # The rename itself must survive a power cut. Windows cannot open folders, and does not need this.
-    if os.name == "posix":
-        descriptor = os.open(folder, os.O_RDONLY)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
 
 
 def environment(*modules: str, dtype: str | None = None) -> dict[str, Any]:

@@ -46,8 +46,8 @@ def _loaded(point: EntryPoint) -> Mapping[str, Any]:
 
 def chosen(gallery: Gallery, names: tuple[str, ...]) -> dict[str, Any]:
     """Return the named figures, all of them when no name is given; raises BadInput with close matches."""
-    from proofs_check.registry import did_you_mean
     from sims.errors import BadInput
+    from sims.names import did_you_mean
 
     for name in names:
         if name not in gallery.figures:
@@ -100,7 +100,7 @@ def draw(spec: Any, record: Mapping[str, Any], folder: Path) -> dict[str, Any]:
 
     A figure with a table also has paths csv and tex. A record of other code is drawn with a mark across the figure.
     """
-    from proofs_check.commands._output import write
+    from sims.files import write_atomic
     from sims.standing import standing
 
     importlib.import_module("matplotlib").use("agg")  # files only: works without a display
@@ -117,11 +117,11 @@ def draw(spec: Any, record: Mapping[str, Any], folder: Path) -> dict[str, Any]:
             metadata = {"CreationDate": None, "Producer": None} if kind == "pdf" else {"Software": None}
             figure.savefig(content, format=kind, dpi=200, metadata=metadata)
         figure.set_layout_engine("none")  # laid out once: the PDF has the picture's layout, and takes half the time
-        write(path, content.getvalue())
+        write_atomic(path, content.getvalue())
     pyplot.close(figure)
     for kind, text in spec.table_files(record).items():
         paths[kind] = folder / f"{spec.name}.{kind}"
-        write(paths[kind], text.encode())
+        write_atomic(paths[kind], text)
     told = {"name": spec.name, "title": spec.title, "caption": caption(spec, record)}
     return {**told, **paths, "made": record.get("environment") or {}, "stale": found.words}
 

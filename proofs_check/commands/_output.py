@@ -5,7 +5,7 @@ import shutil
 import sys
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager, redirect_stdout
+from contextlib import ExitStack, contextmanager, redirect_stdout
 from pathlib import Path
 from typing import Any
 
@@ -15,14 +15,19 @@ PIPED_WIDTH = 120
 class Answer:
     """Where the answer goes. Made before the work starts, so that a path that cannot be written is refused at once."""
 
-    def __init__(self, json: str | None) -> None:
-        """Raise BadInput when ``json`` (a path, "-" or None) cannot be written."""
+    def __init__(self, json: str | None, *, out: Path | None = None, inputs: Sequence[Path] = ()) -> None:
+        """Raise BadInput when ``json`` (a path, "-" or None) or ``out`` cannot be written, or is one of the inputs."""
         from sims.errors import BadInput
 
         if json is not None and json.startswith("--"):
             raise BadInput(f"--json needs a path or -, got {json!r}")
         self.to_stdout = json == "-"
-        self.path = None if json is None or self.to_stdout else writable_file(Path(json), "--json")
+        self.out = None if out is None else writable_file(out, "--out", inputs)
+        self.path = None
+        if json is not None and not self.to_stdout:
+            self.path = writable_file(Path(json), "--json", inputs)
+            if self.out is not None and os.path.realpath(self.out) == os.path.realpath(self.path):
+                raise BadInput(f"--out and --json are both {json}: name two files")
 
     @contextmanager
     def working(self) -> Iterator[None]:
@@ -36,36 +41,41 @@ class Answer:
         with redirect_stdout(sys.stderr):
             yield
 
-    def give(self, value: Any, text: str) -> None:
-        """Print the text, or the JSON of the value when that was asked for; write the JSON file if there is one."""
+    def give(self, value: Any, text: str, content: bytes = b"") -> None:
+        """Print the text, or the JSON of the value when that was asked for; then write the files that were asked for.
+
+        ``content`` goes to the file of ``--out``. A stdout that takes nothing keeps no file from being written.
+        """
         from proofs_check.ledger import to_json
+        from sims.files import write_atomic
 
-        if self.path is not None:
-            write(self.path, to_json(value))
-        print(to_json(value) if self.to_stdout else text, end="" if self.to_stdout else "\n", flush=True)
-
-
-def write(path: Path, content: str | bytes) -> None:
-    """Write a file in one step; a device or a pipe is written to, never replaced."""
-    from sims.records import write_atomic
-
-    if path.exists() and not path.is_file():
-        path.write_bytes(content.encode() if isinstance(content, str) else content)
-    else:
-        write_atomic(path, content)
+        with ExitStack() as afterwards:
+            if self.path is not None:
+                afterwards.callback(write_atomic, self.path, to_json(value))
+            if self.out is not None:
+                afterwards.callback(write_atomic, self.out, content)
+            print(to_json(value) if self.to_stdout else text, end="" if self.to_stdout else "\n", flush=True)
 
 
-def writable_file(path: Path, what: str) -> Path:
-    """Return the path; raises BadInput when no file can be written there."""
+def writable_file(path: Path, what: str, inputs: Sequence[Path] = ()) -> Path:
+    """Return the path; raises BadInput when no file can be written there, or one of the inputs lies there."""
     from sims.errors import BadInput
+    from sims.files import irregular
 
-    if path.is_dir():
-        raise BadInput(f"{what} {path} is a folder, expected the name of a file")
-    if not path.parent.is_dir():
-        raise BadInput(f"{what} {path}: there is no folder {path.parent}; create it or name another file")
-    target = path if path.exists() else path.parent
-    if not os.access(target, os.W_OK):
+    kind = irregular(path)
+    if kind is not None:
+        raise BadInput(f"{what} {path} is {kind}, expected the name of a regular file")
+    target = Path(os.path.realpath(path))
+    if not target.parent.is_dir():
+        raise BadInput(f"{what} {path}: there is no folder {target.parent}; create it or name another file")
+    if not os.access(target.parent, os.W_OK | os.X_OK) or (target.exists() and not os.access(target, os.W_OK)):
         raise BadInput(f"{what} {path} cannot be written (no permission); name another file")
+    for source in inputs:
+        if target.exists() and source.exists() and target.samefile(source):
+            raise BadInput(f"{what} {path} is the input {source}, which would be lost; name another file")
+    for number, stream in ((1, "stdout"), (2, "stderr")):
+        if target.exists() and os.path.samestat(target.stat(), os.fstat(number)):
+            raise BadInput(f"{what} {path} is where {stream} goes; name another file")
     return path
 
 
@@ -89,9 +99,16 @@ def width() -> int:
     return shutil.get_terminal_size((PIPED_WIDTH, 24)).columns
 
 
+def _fitted() -> bool:
+    """Return whether somebody's width is known: a pipe gets whole lines unless COLUMNS says otherwise."""
+    return sys.stdout.isatty() or os.environ.get("COLUMNS", "").isdigit()
+
+
 def say(line: str) -> None:
     """Print one line about the run on stderr."""
-    print(f"lora-theory: {' '.join(line.split())}", file=sys.stderr, flush=True)
+    from proofs_check.streams import tell
+
+    tell(line)
 
 
 def tell_outdated(reasons: Sequence[str]) -> None:
@@ -109,11 +126,11 @@ def pairs(values: Mapping[str, Any]) -> str:
 
 
 def columns(titles: Sequence[str], lines: Sequence[Sequence[str]]) -> str:
-    """Return an aligned table; on a terminal its last column is shortened to fit."""
+    """Return an aligned table; its last column is shortened to fit a terminal, or COLUMNS where that is set."""
     from proofs_check.ledger import shorten
 
     widths = [max(map(len, column)) for column in zip(titles, *lines)][:-1]
-    room = max(20, width() - sum(widths) - 2 * len(widths)) if sys.stdout.isatty() else sys.maxsize
+    room = max(20, width() - sum(widths) - 2 * len(widths)) if _fitted() else sys.maxsize
     shown = [[*(c.ljust(w) for c, w in zip(line, widths)), shorten(line[-1], room)] for line in [titles, *lines]]
     text = ["  ".join(line).rstrip() for line in shown]
     return "\n".join([text[0], "-" * max(map(len, text)), *text[1:]])

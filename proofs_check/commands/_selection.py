@@ -56,7 +56,7 @@ def tell_broken() -> int:
 def remember(rows: Iterable[Mapping[str, Any]]) -> None:
     """Keep which of these claims differ, for --lf; what was not run now stays as it was."""
     from proofs_check.ledger import as_expected
-    from sims.records import write_atomic
+    from sims.files import write_atomic
 
     run = {row["id"]: as_expected(row) for row in rows}
     differed = [ident for ident in _last() if ident not in run]

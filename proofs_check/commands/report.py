@@ -25,6 +25,7 @@ def report(
     data: str = "digits",
     workers: _options.Workers = None,
     fresh: Annotated[bool, Parameter(negative=())] = False,
+    json: _options.Json = None,
 ) -> int:
     """Verify every claim, draw every figure, and write the report: index.html, ledger.json, PNG and PDF.
 
@@ -45,12 +46,16 @@ def report(
         Processes of this machine that share the claims and experiments; by default one a core.
     fresh
         Compute everything again, whatever the records hold.
+    json
+        Write the ledger as JSON to this file; - prints it, and nothing else.
     """
     from proofs_check.ledger import exit_code, table, to_json
     from proofs_check.report import write_report
     from proofs_check.work import claim_task, experiment_task
+    from sims.files import write_atomic
     from sims.records import environment
 
+    answer = _output.Answer(json)
     for folder in (out, out / "records", out / "figures"):
         _output.writable_folder(folder, "--out")
     claims = _selection.selected(())
@@ -58,7 +63,7 @@ def report(
     gallery = _gallery.installed()
     check_data(data)
     specs = list(gallery.figures.values())
-    with _output.Answer(None).working():
+    with answer.working():
         tasks = [claim_task(claim, level, seed, data) for claim in claims]
         names = dict.fromkeys(spec.experiment for spec in specs)
         names = sorted(names, key=lambda name: name not in _LONG)
@@ -73,11 +78,10 @@ def report(
     _output.tell_outdated(run.outdated)
     rows = [run.rows[claim.id] for claim in claims]
     figures = [run.drawn[spec.name] for spec in specs if spec.name in run.drawn]
-    _output.write(out / "ledger.json", to_json(rows))
+    write_atomic(out / "ledger.json", to_json(rows))
     write_report(out, rows, figures, environment(), level=level, seed=seed)
-    print(table(rows, _output.width()))
-    print(f"{len(figures)} figures in {out / 'figures'}")
-    print(f"report: {(out / 'index.html').resolve()}", flush=True)
+    page = (out / "index.html").resolve()
+    answer.give(rows, f"{table(rows, _output.width())}\n{len(figures)} figures in {out / 'figures'}\nreport: {page}")
     for failure in run.failures:
         _output.say(failure)
     return 1 if run.failures or broken else exit_code(rows)

@@ -21,16 +21,25 @@ def solve(
 ) -> int:
     """Solve min (1/n) sum_i loss_i(f0_i + <G_i, delta>) + lambda ||delta||_* and certify the answer.
 
-    Exit code 1 when the solver stopped before the tolerance was certified.
+    PROBLEM is a file of numpy.savez with these arrays, for n samples and k outputs:
+
+    - `G` (n, k, d_out, d_in) or (n, d_out, d_in): gradients of the outputs with respect to the adapted matrix; or
+      `signal` (n, k, t, d_out) and `activation` (n, t, d_in), with G_ik = sum_t signal_ikt activation_it^T.
+    - `y`: targets (n, k), or (n,) for k = 1; for cross-entropy labels 0..k-1 (n,).
+    - `f0` (n, k): outputs at delta = 0; zeros when left out.
+    - `loss`: "squared" (half the squared error, summed over outputs; when left out), "logistic" (log(1 + exp(-y p)),
+      y = +-1) or "cross_entropy" (softmax).
+
+    `lora-theory example problem.npz` writes one to try. Exit code 1 when the solver could not certify the tolerance.
 
     Parameters
     ----------
     problem
-        The .npz file: G, or signal and activation; f0, y and, if it is not "squared", loss.
+        The problem, an .npz file.
     lam
         lambda: a decimal such as 0.02 or 1e-3, or a fraction such as 1/9.
     out
-        Write the solution to this .npz file.
+        Write the solution, factors `u` (d_out, r) and `v` (d_in, r) with delta = u v^T, to this .npz file.
     tol
         Relative duality gap to reach.
     max_rank
@@ -40,16 +49,15 @@ def solve(
     """
     if (code := signals.supervised()) is not None:
         return code
-    from sims.problem_files import load_problem, save_solution
+    from sims.problem_files import encoded, load_problem
+    from sims.problem_sizes import require_solve
     from sims.solve import solve as solved
 
-    answer = _output.Answer(json)
-    if out is not None:
-        _output.writable_file(out, "--out")
+    answer = _output.Answer(json, out=out, inputs=[problem])
     with answer.working(), _progress.progress(None, doing="solving"):
-        solution = solved(load_problem(problem), float(lam), tol=tol, max_rank=max_rank)
-        if out is not None:
-            save_solution(out, solution)
+        loaded = load_problem(problem)
+        require_solve(loaded)
+        solution = solved(loaded, float(lam), tol=tol, max_rank=max_rank)
     report = solution.report()
-    answer.give(report, _output.pairs(report))
+    answer.give(report, _output.pairs(report), encoded(solution) if out is not None else b"")
     return 0 if report["status"] == "optimal" else 1

