@@ -18,10 +18,17 @@ def progress(total: int | None, unit: str = "", doing: str = "") -> Iterator[Any
     """
     from tqdm import tqdm
 
-    shape = {"bar_format": "{desc}: {elapsed}"} if total is None else {}
+    shape = "{desc}: {elapsed}" if total is None else None
     # its own delay waits for the first finished part, which may take minutes
     with tqdm(
-        total=total, unit=unit, desc=doing or None, file=sys.stderr, disable=None, delay=DELAY, leave=False, **shape
+        total=total,
+        unit=unit,
+        desc=doing or None,
+        file=sys.stderr,
+        disable=None,
+        delay=DELAY,
+        leave=False,
+        bar_format=shape,
     ) as bar:
         over = threading.Event()
         clock = threading.Thread(target=_tick, args=(bar, over), daemon=True)

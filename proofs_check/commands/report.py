@@ -65,8 +65,8 @@ def report(
     specs = list(gallery.figures.values())
     with answer.working():
         tasks = [claim_task(claim, level, seed, data) for claim in claims]
-        names = dict.fromkeys(spec.experiment for spec in specs)
-        names = sorted(names, key=lambda name: name not in _LONG)
+        experiments = dict.fromkeys(spec.experiment for spec in specs)
+        names = sorted(experiments, key=lambda name: name not in _LONG)
         tasks += [experiment_task(name, level, seed, data) for name in names]
         run = Run(out, tasks, specs)
         # an experiment is worth several claims when it comes to how many processes pay
