@@ -47,9 +47,9 @@ def figures(
         for name, spec in specs.items():
             drawn.append(_described(spec, gallery) | _gallery.draw(spec, loaded[name], out))
             bar.update()
-    for item in drawn:
-        if item["stale"]:
-            _output.say(f"figure {item['name']}: its record was {item['stale']}; lora-theory report makes it again")
+    for words in dict.fromkeys(item["stale"] for item in drawn if item["stale"]):
+        named = ", ".join(item["name"] for item in drawn if item["stale"] == words)
+        _output.say(f"records of {named}: {words}; lora-theory report makes its own again")
     rows = [(item["name"], str(item["png"]), str(item["pdf"]), item["title"]) for item in drawn]
     answer.give(drawn, _output.columns(("name", "PNG", "PDF", "title"), rows))
     return 0

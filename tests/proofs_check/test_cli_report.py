@@ -159,7 +159,7 @@ def test_a_figure_of_a_stale_record_is_marked_and_said(run, recorded, tmp_path):
     path.write_text(json.dumps(json.loads(path.read_text()) | {"environment": clean | {"code": "0" * 16}}))
     code, out, err = run("figures", "--out", tmp_path / "stale", "--json", "-")
     assert code == 0
-    assert err == ("lora-theory: figure phase: its record was made by other code; lora-theory report makes it again\n")
+    assert err == ("lora-theory: records of phase: made by other code; lora-theory report makes its own again\n")
     pictures = {
         name: [(tmp_path / at / f"{name}.png").read_bytes() for at in ("clean", "stale")]
         for name in ("phase", "spectrum")
@@ -193,7 +193,8 @@ def test_figures_draws_from_the_committed_records(run, recorded, tmp_path):
     out = tmp_path / "figures"
     code, text, err = run("figures", "--out", out)
     assert code == 0
-    assert err.count("its record was made by code unknown; lora-theory report makes it again") == 2
+    told = "lora-theory: records of spectrum, phase: made by code unknown; lora-theory report makes its own again\n"
+    assert err == told
     assert sorted(p.name for p in out.iterdir()) == ["phase.pdf", "phase.png", "spectrum.pdf", "spectrum.png"]
     assert str(out / "phase.pdf") in text
     assert recorded.runs == {"waves": 0, "tides": 0}

@@ -224,3 +224,10 @@ def test_the_table_shows_a_tolerance_where_it_decides(claims):
 
     claims(fake_claims.make("NTK-R", check))
     assert "rate: -0.625 == -0.5 ± 0.25" in table([run_claim("NTK-R", "smoke", 0, "digits")], 120)
+
+
+def test_the_data_of_a_row_are_those_that_ran_not_those_asked_for():
+    row = run_claim("ASY-GRAD", "smoke", 0, "glue-sst2")  # sentences: it falls back to the embedded digits
+    assert (row["data"], row["data_asked"], row["negative_control"]["data"]) == ("digits", "glue-sst2", "digits")
+    assert run_claim("ASY-GRAD", "smoke", 0, "wine")["data"] == "wine"
+    assert run_claim("BND-OCCAM-KL", "smoke", 0, "digits")["data"] == "none"
