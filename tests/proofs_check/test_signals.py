@@ -77,6 +77,19 @@ def test_work_that_is_killed_is_told() -> None:
     assert err == "lora-theory: the process that did the work was ended by SIGKILL, most likely for want of memory\n"
 
 
+def gone(number: int) -> bool:
+    """Return whether this process ends; its pipes are closed a moment before."""
+    status, deadline = Path(f"/proc/{number}/status"), time.monotonic() + 10
+    while time.monotonic() < deadline:
+        try:
+            if "zombie" in status.read_text():
+                return True
+        except OSError:
+            return True
+        time.sleep(0.02)
+    return False
+
+
 @pytest.mark.skipif(sys.platform != "linux", reason="elsewhere the work goes on to its end")
 def test_the_work_ends_with_the_command_even_when_that_is_killed() -> None:
     with script(NO_ANSWER.format(work=DEAF)) as process:
@@ -84,8 +97,7 @@ def test_the_work_ends_with_the_command_even_when_that_is_killed() -> None:
         os.kill(process.pid, signal.SIGKILL)
         ended(process)  # the pipes close only when both have ended
     assert process.returncode == -signal.SIGKILL
-    status = Path(f"/proc/{work}/status")
-    assert not status.exists() or "zombie" in status.read_text()
+    assert gone(work)
 
 
 def test_solve_answers_within_two_seconds(tmp_path: Path) -> None:
