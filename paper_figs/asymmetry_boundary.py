@@ -11,6 +11,7 @@ from matplotlib.ticker import MultipleLocator
 
 from paper_figs.records import result_of
 from paper_figs.style import BLACK, COLOURS, GREY, MARKERS, column_figure, column_style
+from paper_figs.words import count, number
 
 _LIMIT = 4.0  # of the colours: e^4 is 55
 _THETA_STYLE = (0, (3, 2))
@@ -105,3 +106,20 @@ def _scatter(figure: SubFigure, result: Mapping[str, Any], ranks: Sequence[int])
         axis.set_major_locator(MultipleLocator(4))
     every[0].set_ylabel(r"$\ln$ ratio, measured")
     every[0].legend(loc="lower right", handletextpad=0.1, borderaxespad=0.1)
+
+
+def caption_asymmetry_boundary(record: Mapping[str, Any]) -> str:
+    """Return what the figure shows, with the counts of the record."""
+    result = result_of(record, "asymmetry_boundary")
+    summary = result["summary"]
+    return (
+        "Least squares with a random frozen factor: the part of the loss that B-only captures (II_A) over the part "
+        f"that A-only captures (II_B), means over {result['draws']} independent frozen factors; blue: B-only fits "
+        "better. Inputs have variances σ_k = k^-b; the change Δ has squared length σ_k^a on direction k. Theory says "
+        "that the sign changes where Θ_r, the deterministic equivalent at rank r, is 1 (solid). Its limit Θ for "
+        f"inputs of large effective rank (dashed) names the wrong factor in {count(summary['theta']['wrong'], 'cell')} "
+        f"of {summary['decided']} decided beyond Monte-Carlo error and the computed error of Θ_r (crosses); Θ_r in "
+        f"{summary['theta_r']['wrong']}. {summary['cells'] - summary['decided']} of {summary['cells']} cells are "
+        "undecided. Below: every cell, measured against each prediction; median error of ln Θ_r "
+        f"{number(summary['theta_r']['median_error'])}, largest {number(summary['theta_r']['max_error'])}."
+    )

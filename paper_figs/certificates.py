@@ -10,6 +10,7 @@ from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
 from paper_figs.records import result_of
 from paper_figs.style import BLACK, BLUE, GREEN, GREY, PURPLE, SKY, VERMILLION, column_figure, column_style
 from paper_figs.tables import Table
+from paper_figs.words import data_name, joined
 
 # (adapter, frozen): colour, marker, name
 _SERIES = {
@@ -112,3 +113,40 @@ def certificates_table(record: Mapping[str, Any]) -> Table:
             for row in panel["rows"]
         ),
     )
+
+
+def caption_certificates(record: Mapping[str, Any]) -> str:
+    """Return what the figure shows, with the best adapters of the record."""
+    result = result_of(record, "certificates")
+    told, ahead = [], []
+    for panel in result["panels"]:
+        if panel["backbone"] != "relu" or panel["head_labels"]:
+            continue
+        name, rows = data_name(panel["data"]), [row for row in panel["rows"] if row["method"] == "softmax"]
+        best = min(rows, key=lambda row: row["kl"])
+        other = min((row for row in rows if row["adapter"] != best["adapter"]), key=lambda row: row["kl"])
+        told.append(f"{name}: {_told(best)}; best of another kind {_told(other)}")
+        own = {row["rank"]: row["kl"] for row in rows if row["adapter"] == "b-only" and row["frozen"] == "public"}
+        ahead += [
+            f"{_KIND[row['adapter']]} at rank {row['rank']} on {name}"
+            for row in rows
+            if row["adapter"] != "b-only" and row["kl"] < own.get(row["rank"], 0.0)
+        ]
+    return (
+        "Adapters of a head of zeros on frozen random ReLU features, trained by softmax regression on n examples, "
+        "quantised, coded into a string and decoded. Filled: bound of the error that holds with probability "
+        f"{1 - result['delta']:g} for this adapter alone (relative entropy, bits of the string). Hollow: test error of "
+        "the same adapter. Lines join ranks. Dashed: the best of all adapters, the bits of choosing it charged. "
+        f"Smallest bounds: {'. '.join(told)}. Tighter than B-only with a public A at equal rank: {joined(ahead)}; "
+        "B-only sees r of the features only, and gains by rank."
+    )
+
+
+_KIND = {"b-only": "B-only", "a-only": "A-only", "lora": "BA", "full": "full"}
+
+
+def _told(row: Mapping[str, Any]) -> str:
+    rank = f" at rank {row['rank']}" if row["rank"] else ""
+    frozen = f", {row['frozen']} frozen factor" if row["frozen"] else ""
+    named = f"{_KIND[row['adapter']]}{rank}{frozen}"
+    return f"{named} {row['kl']:.3f} (test error {row['test_error']:.3f}, {row['bits']} bits)"

@@ -9,6 +9,7 @@ from matplotlib.figure import Figure
 
 from paper_figs.records import result_of
 from paper_figs.style import BLACK, BLUE, GREEN, GREY, MARKERS, VERMILLION, column_figure, column_style
+from paper_figs.words import joined
 
 _LINES = {
     "same task": ("same task, other start", BLUE),
@@ -59,3 +60,30 @@ def _panel(axes: Axes, setting: Mapping[str, Any], zero: str, factor: str) -> No
     chance = np.mean([setting["chance"][name][factor]["mean"] for name in matrices])
     axes.axhline(chance, color=GREY, linestyle=":", label="chance, $r/d$")
     axes.axvline(rates[setting["best_rate"]], color=GREY, linewidth=0.6, zorder=0)
+
+
+def caption_factor_similarity(record: Mapping[str, Any]) -> str:
+    """Return what the figure shows, with the numbers of the record."""
+    settings = result_of(record, "factor_similarity")["settings"]
+    told = []
+    for setting in settings:
+        b, a = (_mean_at_best(setting, "B", factor) for factor in "BA")
+        told.append(
+            f"{_NAMES.get(setting['name'], setting['name'])} at step size {setting['rates'][setting['best_rate']]:g}: "
+            f"learned B {b['same task']:.2f} on the same task, {b['same start']:.2f} from the same start; learned A "
+            f"{a['same task']:.2f} and {a['same start']:.2f}, {a['own start']:.2f} to its own start"
+        )
+    tasks = "; ".join(f"{_NAMES.get(s['name'], s['name'])}: {joined(s['tasks'])}" for s in settings)
+    return (
+        f"Both factors of LoRA trained on several tasks ({tasks}) from several starts. Mean subspace similarity φ over "
+        "pairs of runs (bands: range over the adapted matrices), over the step size (vertical line: best on "
+        "validation samples). Upper row of each pair: B = 0 and A random, as usual; dashed: each factor and its own "
+        f"start. {'. '.join(told)}. Lower row: A = 0 and B random, the roles exchanged."
+    )
+
+
+def _mean_at_best(setting: Mapping[str, Any], zero: str, factor: str) -> dict[str, float]:
+    """Return the mean similarity over the matrices in every scenario, at the step size that is best."""
+    step = setting["zero"][zero][setting["best_rate"]]
+    rows = [step[name][factor] for name in setting["shapes"]]
+    return {key: float(np.mean([row[key]["mean"] for row in rows])) for key in rows[0] if rows[0][key] is not None}

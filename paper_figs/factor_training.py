@@ -11,6 +11,7 @@ from matplotlib.ticker import FormatStrFormatter, LogLocator, NullFormatter
 from paper_figs.records import result_of
 from paper_figs.style import BLACK, BLUE, GREEN, GREY, VERMILLION, column_figure, column_style
 from paper_figs.tables import Cell, Table
+from paper_figs.words import count, signed, span
 
 _FAMILIES = {
     "lora": ("LoRA", GREEN, "^"),
@@ -156,3 +157,78 @@ def _step_sizes(axes: Axes, steps: Mapping[str, Any]) -> None:
 
 def _medians(rows: Sequence[Sequence[float | None]]) -> list[float]:
     return [float(np.median([np.inf if loss is None else loss for loss in losses])) for losses in rows]
+
+
+def caption_factor_training(record: Mapping[str, Any]) -> str:
+    """Return what the figure shows, with the numbers and the margins of the record."""
+    result = result_of(record, "factor_training")
+    settings, part = result["settings"], result["steps"]["ranks"][0]
+    rows = [row for setting in settings for row in setting["rows"]]
+    edge = sum(row["rate_at_edge"] for row in rows)
+    compared = settings[0]["compared_rank"]
+    by_start = "; ".join(
+        f"{label} {span(means, 3)}"
+        for family in ("b-only", "a-only")
+        if (means := _means_by_start(settings[0], family, compared))
+        for label in [_FAMILIES[family][0]]
+    )
+    return (
+        "Networks with frozen heads: small ones, trained on images turned upside down and adapted to upright ones, "
+        "and, where SST-2 or RTE are shown, MiniLM's last block on sentences. Every arm takes the step size that is "
+        f"best on validation samples ({edge} of {len(rows)} arms chose one at the edge of their grid); error bars: "
+        f"standard deviation over {count(result['starts'], 'start')}. Top: test accuracy over the number of tuned "
+        "scalars. A-only minus B-only at equal rank (in brackets the standard deviation of such a difference): "
+        f"{'. '.join(_differences(setting) for setting in settings)}. Whole matrix and best other arm: "
+        f"{'; '.join(_whole(setting) for setting in settings)}. Middle "
+        f"({_NAMES.get(settings[0]['name'], settings[0]['name'])}, rank {compared}): mean accuracy by the start of the "
+        f"frozen factor, from the lowest to the highest: {by_start} (bars: means; singular: top singular vectors of "
+        "the adapted matrix). Bottom: A-only by plain gradient descent. A frozen Kaiming B of column norm c should "
+        f"need steps smaller by c² = {part['gain']:.1f} (arrow); {_steps_words(result['steps'])}. The table holds all "
+        "arms."
+    )
+
+
+def _steps_words(steps: Mapping[str, Any]) -> str:
+    """Return the best step sizes of the grid and their losses for a frozen B of three sizes, at the lowest rank."""
+    losses = {kind: _medians(values) for kind, values in steps["ranks"][0]["train_loss"].items()}
+    best = {kind: min(zip(losses[kind], steps["rates"], strict=True)) for kind in _SIZES}
+    told = [f"{label} {best[kind][1]:.3g} (loss {best[kind][0]:.3g})" for kind, (label, *_) in _SIZES.items()]
+    return f"best of the grid: {', '.join(told)}"
+
+
+def _by_rank(setting: Mapping[str, Any], family: str) -> dict[int, tuple[float, float]]:
+    """Return mean and standard deviation of the test accuracy by rank, with the family's own start."""
+    chosen = [row for row in setting["rows"] if row["adapter"] == family and _own_start(row)]
+    found = {row["rank"]: _mean_and_sd(row["test_accuracy"]) for row in chosen}
+    return {rank: (mean, spread or 0.0) for rank, (mean, spread) in found.items()}
+
+
+def _differences(setting: Mapping[str, Any]) -> str:
+    a, b = _by_rank(setting, "a-only"), _by_rank(setting, "b-only")
+    told = [
+        f"{signed(a[rank][0] - b[rank][0])} ({np.hypot(a[rank][1], b[rank][1]):.3f}) at {rank}"
+        for rank in sorted(a.keys() & b.keys())
+    ]
+    return f"{_NAMES.get(setting['name'], setting['name'])}: {', '.join(told)}"
+
+
+def _whole(setting: Mapping[str, Any]) -> str:
+    means = {
+        (row["adapter"], row["rank"]): _mean_and_sd(row["test_accuracy"])[0]
+        for row in setting["rows"]
+        if row["adapter"] == "full" or _own_start(row)
+    }
+    name = _NAMES.get(setting["name"], setting["name"])
+    others = {key: mean for key, mean in means.items() if key[0] != "full"}
+    best = max(others, key=lambda key: others[key])
+    ahead = f"{others[best]:.3f} ({_FAMILIES[best[0]][0]}, rank {best[1]})"
+    full = means.get(("full", None))
+    return f"{name} {'not run' if full is None else f'{full:.3f}'} and {ahead}"
+
+
+def _means_by_start(setting: Mapping[str, Any], family: str, rank: int) -> list[float]:
+    return [
+        float(np.mean(row["test_accuracy"]))
+        for row in setting["rows"]
+        if row["adapter"] == family and row["rank"] == rank
+    ]

@@ -9,6 +9,7 @@ from matplotlib.ticker import FixedLocator, LogLocator, MultipleLocator, NullLoc
 
 from paper_figs.records import result_of
 from paper_figs.style import BLUE, GREEN, GREY, VERMILLION, column_figure, column_style
+from paper_figs.words import joined, number, span
 
 _LINEAR = 1e-3  # half width of the linear part of the symmetric logarithmic axis
 _TRAINING = {"short": "stopped early", "long": "to convergence"}
@@ -94,3 +95,36 @@ def _ends(axes: Axes, result: Mapping[str, Any], quantity: str) -> None:
     axes.xaxis.set_major_locator(LogLocator(10, subs=(1.0, 2.0, 5.0)))
     axes.xaxis.set_major_formatter(ScalarFormatter())
     axes.xaxis.set_minor_locator(NullLocator())
+
+
+def caption_fails_loudly(record: Mapping[str, Any]) -> str:
+    """Return what the figure shows, with the numbers of the record."""
+    result = result_of(record, "fails_loudly")
+    alphas, betas = ([row[f"{name}_nested"] for row in result["table"]] for name in ("alpha", "beta"))
+    inside = [end["convexity"] for end in _inside(result)]
+    proof = (
+        f"but a second-order point inside the ball, reached by training, gives α ≤ {number(min(inside))} (dashed)"
+        if inside
+        else "and no run ended at another point inside the ball"
+    )
+    ends = {budget: {kind: _told(result, budget, kind) for kind in _KINDS} for budget in _TRAINING}
+    return (
+        "LoRA on the middle layer of a random frozen tanh network (not linearised), cross-entropy with weight decay. "
+        "(a) Strong convexity α and smoothness β around X*, sampled over X of rank at most r: an upper estimate of α "
+        f"({span(alphas)}), a lower one of β ({span(betas)}; lines: samples of all smaller ranks included). 2α is "
+        f"{'below' if 2 * max(alphas) < min(betas) else 'not below'} β throughout. Sampling finds α > 0, {proof}. (b, "
+        f"c) End points of Adam. From B = 0, stopped early: {ends['short']['small']}; to convergence: "
+        f"{ends['long']['small']}. From large starts, stopped early: {ends['short']['large']}; to convergence: "
+        f"{ends['long']['large']}."
+    )
+
+
+def _told(result: Mapping[str, Any], budget: str, kind: str) -> str:
+    """Return ranks, norms and accuracies of some end points in words."""
+    ends = result["ends"][budget][kind]
+    ranks = sorted({end["rank"] for end in ends})
+    norms, accuracies = ([end[name] for end in ends] for name in ("norm", "accuracy"))
+    return (
+        f"rank {joined(ranks)}, norm {span([norm / result['star_norm'] for norm in norms], 3)} times that of X*, test "
+        f"accuracy {span(accuracies, 3)}"
+    )

@@ -9,6 +9,7 @@ from matplotlib.ticker import LogLocator
 
 from paper_figs.records import result_of
 from paper_figs.style import BLACK, BLUE, COLOURS, GREY, MARKERS, VERMILLION, column_figure, column_style
+from paper_figs.words import number
 
 ROUNDING = 1e-12  # of an objective of size one; what lies below shows nothing
 
@@ -98,3 +99,22 @@ def _true(axes: Axes, result: Mapping[str, Any]) -> None:
     axes.set(xscale="log", xlabel="Adam steps", ylim=(0.0, None))
     axes.set_ylabel("objective")
     axes.legend(loc="center left", bbox_to_anchor=(1.0, 0.5))
+
+
+def caption_few_shot(record: Mapping[str, Any]) -> str:
+    """Return what the figure shows, with the setting and the numbers of the record."""
+    result = result_of(record, "few_shot")
+    ends = ", ".join(
+        f"r = {curve['rank']}: {number(max(curve['linearised'][-1] - result['optimum'], 0.0))}"
+        for curve in result["curves"]
+    )
+    true = ", ".join(f"r = {c['rank']}: {number(c['true'][-1], 3)}" for c in result["curves"] if c["true"] is not None)
+    return (
+        f"{result['setting']}: {result['samples']} samples of two classes, cross-entropy, weight decay. Top: singular "
+        "values of the data gradient at the certified optimum over lambda; those at 1 carry it. The optimum has rank "
+        f"{max(result['ranks'])}, the thresholds are {result['sharp_rank']} and {result['paper_rank']}. Middle: "
+        "training of the linearised model (dashed: best stationary point found within the rank); excess after "
+        f"{result['steps'][-1]} steps {ends}. Bottom: the true network trained beside the linearised one; its "
+        f"objective after {result['true_steps'][-1]} steps {true}, the linearised optimum "
+        f"{number(result['optimum'], 3)}."
+    )

@@ -49,3 +49,22 @@ def draw_frontier(record: Mapping[str, Any]) -> Figure:
         axes.yaxis.set_major_locator(MultipleLocator(2))
         figure.legend(*axes.get_legend_handles_labels(), loc="outside upper left", borderaxespad=0.0)
     return figure
+
+
+def caption_frontier(record: Mapping[str, Any]) -> str:
+    """Return what the figure shows, with the counts of the record."""
+    result = result_of(record, "frontier")
+    ranks, kn = np.array(result["ranks"])[:, None], np.array(result["measurements"])[None, :]
+    found = {name: np.array(result[name], dtype=bool) for name, _, _ in _MARKS}
+    exists, allowed = found["exact"] | found["interval"], ranks * (ranks + 3) <= 2 * kn
+    against = int((exists & ~allowed).sum() + (found["excluded"] & allowed).sum())
+    undecided = int((~exists & ~found["excluded"]).sum())
+    return (
+        "Rank and number of measurements KN at which features and targets with a strict spurious local minimum exist "
+        f"(weight decay, squared loss, r < min(m, n)). Discs ({found['exact'].sum()}): features designed by a "
+        f"semidefinite program, the minimum proved in rational arithmetic. Rings ({found['interval'].sum()}): after "
+        f"noise of {result['noise']:g} on every feature entry, proved by interval Newton. Crosses "
+        f"({found['excluded'].sum()}): the program's bound on the smallest off-gauge Hessian eigenvalue is zero or "
+        "less, and it is proved in rational arithmetic that no features do. Marks against the frontier r(r+3)/2 = KN: "
+        f"{against} of {exists.size}; undecided: {undecided}. The paper excludes KN < r(r+1)/2."
+    )

@@ -10,6 +10,7 @@ from matplotlib.ticker import LogLocator
 
 from paper_figs.records import result_of
 from paper_figs.style import BLACK, BLUE, GREY, VERMILLION, column_figure, column_style
+from paper_figs.words import number, span
 
 _KINDS = {"teacher": "known teacher", "network": "frozen MLP"}
 _PRINTED = r"paper's form, $c = \sqrt{2}$"
@@ -64,3 +65,27 @@ def _panel(axes: Axes, result: Mapping[str, Any], population: Mapping[str, Any])
     axes.xaxis.set_major_locator(LogLocator(numticks=5))
     axes.yaxis.set_major_locator(LogLocator(numticks=6))
     axes.minorticks_off()
+
+
+def caption_generalisation(record: Mapping[str, Any]) -> str:
+    """Return what the figure shows, with the numbers of the record."""
+    result = result_of(record, "generalisation")
+    populations, samples = result["populations"], result["samples"]
+    ratios = [
+        max(largest) / bound
+        for population in populations
+        for largest, bound in zip(population["largest_excess"], population["bound"], strict=True)
+    ]
+    informative = [
+        next((n for n, bound in zip(samples, p["bound"], strict=True) if bound < p["untrained"]), None)
+        for p in populations
+    ]
+    known = [n for n in informative if n is not None]
+    where = f"from n = {span(known, 1)} on" if known else "nowhere here"
+    return (
+        "Finite populations on which the true risk and its minimiser are known exactly; samples drawn independently, "
+        "the weight decay of the theorem. Circles: excess risk of the regularised minimiser (median; bars: all "
+        "samples). Squares: the largest excess risk found among all points the theorem covers, at most "
+        f"{number(max(ratios))} of the bound. The bound is informative only where it lies below the dotted line, the "
+        f"excess risk of no fine-tuning at all: {where}."
+    )

@@ -7,6 +7,7 @@ from matplotlib.figure import Figure
 
 from paper_figs.records import result_of
 from paper_figs.style import BLACK, COLOURS, MARKERS, column_figure, column_style
+from paper_figs.words import joined, number
 
 _NAMES = {"gaussian": "Gaussian $A$", "signs": "$A$ of random signs"}
 _SIDE = {"gaussian": 0.93, "signs": 1.07}  # the two laws beside each other
@@ -52,3 +53,17 @@ def draw_kernel_concentration(record: Mapping[str, Any]) -> Figure:
         axes.set_ylabel(r"relative deviation $\|K_B - K\|_F \,/\, \|K\|_F$")
         figure.legend(loc="outside upper center", ncols=1)
     return figure
+
+
+def caption_kernel_concentration(record: Mapping[str, Any]) -> str:
+    """Return what the figure shows, with the slopes of the record."""
+    result = result_of(record, "kernel_concentration")
+    slopes = joined(
+        f"{number(law['slope'], 3)} ± {number(law['slope_standard_error'], 1)} ({law['law']})" for law in result["laws"]
+    ).replace("-", "−")
+    return (
+        "Relative distance between the LoRA kernel with a random frozen A (entries of variance 1/r) and the full "
+        "kernel of the layer, tangent features of a random frozen network. Large markers: root mean square over "
+        f"{result['draws']} draws of A, small ones: single draws, dashed: the closed form of the root mean square. "
+        f"Fitted slopes {slopes}; theory −1/2."
+    )

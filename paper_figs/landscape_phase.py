@@ -8,7 +8,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patheffects import withStroke
 
-from paper_figs.phase_diagram import phase_diagram
+from paper_figs.phase_diagram import phase_diagram, share_words, trapped_cells, trapped_words, undecided_words
 from paper_figs.records import result_of
 from paper_figs.style import BLACK, ORANGE, VERMILLION
 
@@ -36,3 +36,23 @@ def _thresholds(axes: Axes, result: Mapping[str, Any], edges: np.ndarray, _: np.
     for key, label, style in _LINES:
         stairs = axes.stairs(np.array(result[key]) - 0.5, edges, baseline=None, label=label, linewidth=1.2)
         stairs.set(path_effects=[withStroke(linewidth=style.get("linewidth", 1.2) + 0.8, foreground="white")], **style)
+
+
+def caption_landscape_phase(record: Mapping[str, Any]) -> str:
+    """Return what the figure shows, with the counts of the record."""
+    result = result_of(record, "landscape_phase")
+    ranks, kn = np.array(result["ranks"])[:, None], np.array(result["measurements"])[None, :]
+    above = 2 * kn < ranks * (ranks + 3)
+    cells = trapped_cells(result)
+    return (
+        "Fraction of starts that end in a certified spurious second-order point, over rank r and number of "
+        "measurements KN (weight decay, squared loss, instances built to be as hard as possible; "
+        f"{result['starts_per_cell']} starts a cell). Generic features: "
+        f"{trapped_words(cells['generic_planted'], above)} where r(r+3)/2 > KN, "
+        f"{trapped_words(cells['generic_planted'], ~above)} elsewhere; from small random starts "
+        f"{trapped_words(cells['generic_random'], above)} and {trapped_words(cells['generic_random'], ~above)}, with "
+        f"{share_words(result, 'generic_random', cells['generic_random'])} of the starts trapped in the cells that "
+        "trap any. Exactly structured features without the perturbation P: "
+        f"{trapped_words(cells['exact_planted'], 2 * kn < ranks * (ranks + 1))} where r(r+1)/2 > KN, the paper's "
+        f"threshold, which needs P or generic features. {undecided_words(result)}"
+    )

@@ -7,6 +7,7 @@ from matplotlib.figure import Figure
 
 from paper_figs.records import result_of
 from paper_figs.style import BLACK, COLOURS, MARKERS, column_figure, column_style
+from paper_figs.words import joined, number
 
 _NAMES = {"relu": "ReLU", "gelu": "GELU", "tanh": "tanh"}
 
@@ -51,3 +52,16 @@ def draw_ntk_width(record: Mapping[str, Any]) -> Figure:
         axes.set_ylabel(r"relative error $\|K - K_\infty\|_F \,/\, \|K_\infty\|_F$")
         figure.legend(loc="outside upper center", ncols=2, columnspacing=1.0)
     return figure
+
+
+def caption_ntk_width(record: Mapping[str, Any]) -> str:
+    """Return what the figure shows, with the fitted slopes of the record."""
+    result = result_of(record, "ntk_width")
+    slopes = joined(
+        f"{case['activation']}, L = {case['depth']}: {number(case['slope'], 3)}" for case in result["cases"]
+    ).replace("-", "−")
+    return (
+        "Relative Frobenius distance between the empirical NTK of random frozen networks and the infinite-width "
+        f"kernel. Large markers: root mean square over {result['seeds']} networks, small ones: single networks, lines: "
+        f"fitted power laws with exponents {slopes}, dashed: slope −1/2. L counts weight matrices."
+    )

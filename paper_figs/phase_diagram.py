@@ -70,3 +70,27 @@ def _panel(axes: Axes, result: Mapping[str, Any], setting: str, lines: Lines, ti
 def _colours() -> Colormap:
     """Return blues without the palest and the darkest: one trapped start differs from none, and lines stay visible."""
     return LinearSegmentedColormap.from_list("blues", colormaps["Blues"](np.linspace(0.2, 0.72, 64)))
+
+
+def trapped_cells(result: Mapping[str, Any]) -> dict[str, np.ndarray]:
+    """Return, by setting, which cells (ranks x measurements) have a start that ends in a certified spurious point."""
+    return {name: np.array(counts["spurious"]) > 0 for name, counts in result["counts"].items()}
+
+
+def trapped_words(trapped: np.ndarray, where: np.ndarray) -> str:
+    """Return in words how many of these cells trap a start."""
+    return f"{(trapped & where).sum()} of {where.sum()} cells trap a start"
+
+
+def share_words(result: Mapping[str, Any], setting: str, where: np.ndarray) -> str:
+    """Return the smallest and the largest share of trapped starts in these cells as per cent."""
+    shares = 100.0 * np.array(result["counts"][setting]["spurious"])[where] / result["starts_per_cell"]
+    return f"{shares.min():.0f} to {shares.max():.0f} %" if shares.size else "none"
+
+
+def undecided_words(result: Mapping[str, Any], settings: Sequence[str] | None = None) -> str:
+    """Return how many starts of these settings (default: all) ended undecided."""
+    chosen = [result["counts"][name] for name in (settings or result["counts"])]
+    undecided = sum(int(np.sum(counts["unaccepted"]) + np.sum(counts["unclear"])) for counts in chosen)
+    total = sum(np.size(counts["spurious"]) for counts in chosen) * result["starts_per_cell"]
+    return f"{undecided} of {total} starts ended undecided."

@@ -9,6 +9,7 @@ from matplotlib.ticker import MaxNLocator
 
 from paper_figs.records import result_of
 from paper_figs.style import BLACK, BLUE, VERMILLION, column_figure, column_style
+from paper_figs.words import number
 
 
 def draw_rank_spectrum(record: Mapping[str, Any]) -> Figure:
@@ -44,3 +45,22 @@ def _panel(axes: Axes, part: Mapping[str, Any], title: str) -> None:
     axes.xaxis.set_major_locator(MaxNLocator(5, integer=True))
     axes.set_title(f"{title}\n$KN = {part['measurements']}$, so $r \\leq {budget}$", loc="left")
     axes.set_xlabel("index")
+
+
+def caption_rank_spectrum(record: Mapping[str, Any]) -> str:
+    """Return what the figure shows, with the ranks of the record."""
+    result = result_of(record, "rank_spectrum")
+
+    def told(part: Mapping[str, Any]) -> str:
+        change = abs(part["objective_after"] - part["objective_before"])
+        return (
+            f"rank {len(part['before'])} before, {len(part['after'])} after, objective changed by {number(change)}, "
+            f"largest r with r(r+1)/2 ≤ KN = {part['measurements']}: {part['pataki_rank']}"
+        )
+
+    return (
+        "Singular values of a minimiser before and after the rank reduction. Left: least-norm solution without weight "
+        f"decay, tangent features of a random frozen network ({told(result['least_norm'])}). Right: an instance with "
+        f"weight decay whose planted minimiser has full rank ({told(result['degenerate'])}). Dotted line: the largest "
+        "such r."
+    )

@@ -8,6 +8,7 @@ from matplotlib.ticker import LogLocator
 
 from paper_figs.records import result_of
 from paper_figs.style import BLACK, COLOURS, MARKERS, column_figure, column_style
+from paper_figs.words import count, number
 
 
 def draw_training_curves(record: Mapping[str, Any]) -> Figure:
@@ -40,3 +41,19 @@ def draw_training_curves(record: Mapping[str, Any]) -> Figure:
         axes.set_ylabel("objective $-$ convex optimum")
         figure.legend(loc="outside upper center", ncols=3, title=heading, columnspacing=1.0)
     return figure
+
+
+def caption_training_curves(record: Mapping[str, Any]) -> str:
+    """Return what the figure shows, with the numbers of the record."""
+    result = result_of(record, "training_curves")
+    below = [curve for curve in result["curves"] if curve["rank"] < result["optimum_rank"]]
+    others = [curve for curve in result["curves"] if curve["rank"] >= result["optimum_rank"]]
+    stopped = ", ".join(f"r = {curve['rank']}: {number(curve['median'][-1])}" for curve in below)
+    return (
+        f"Excess of the factored objective over the convex optimum ({number(result['optimum'], 3)}, duality gap "
+        f"{number(result['gap'])}, rank {result['optimum_rank']}), softmax cross-entropy with weight decay on tangent "
+        f"features of a random frozen network. Lines: median over {count(result['starts'], 'start')}, bands: all "
+        f"starts. After {result['steps'][-1]} steps ranks below that of the optimum are at {stopped or 'no curve'} "
+        "(dashed: best stationary point found within the rank), the others at most at "
+        f"{number(max(curve['highest'][-1] for curve in others))}."
+    )

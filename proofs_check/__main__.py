@@ -1,18 +1,14 @@
 """The console command `lora-theory`, also `python -m proofs_check`: what it knows, and how every failure is told."""
 
-import math
 import os
-import signal
 import sys
-import threading
-import time
 import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from importlib.metadata import version
-from typing import TYPE_CHECKING, Any, TextIO
+from typing import TYPE_CHECKING, TextIO
 
-from proofs_check import streams
+from proofs_check import signals, streams
 from proofs_check.streams import NAME, tell
 
 if TYPE_CHECKING:
@@ -33,10 +29,6 @@ _EXAMPLES = {
     "info": "lora-theory info --json -",
     "completion": 'eval "$(lora-theory completion bash)"',
 }
-
-
-class Terminated(KeyboardInterrupt):
-    """SIGTERM arrived: what is finished is kept, as on Ctrl-C."""
 
 
 def application() -> "App":
@@ -91,7 +83,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
     arguments = sys.argv[1:] if argv is None else list(argv)
     streams.prepare()
-    with _warnings_on_one_line(), _signals_stop_the_work(restore=argv is not None):
+    with _warnings_on_one_line(), signals.stop_the_work(restore=argv is not None):
         try:
             _no_empty_value(arguments)
             code = application()(arguments, exit_on_error=False, print_error=False)
@@ -148,7 +140,7 @@ def _usage(error: "CycloptsError") -> str:
 
 def _stopped(stop: KeyboardInterrupt) -> int:
     """Tell that the run was stopped and what is kept; return the exit code."""
-    terminated = isinstance(stop, Terminated)
+    terminated = isinstance(stop, signals.Terminated)
     word = "terminated" if terminated else "interrupted"
     kept = str(stop) if stop.args else ""
     return _refuse(f"{word}; {kept}" if kept else word, TERMINATED if terminated else INTERRUPTED)
@@ -160,7 +152,7 @@ def _failed(error: Exception) -> int:
         import traceback
 
         traceback.print_exception(error)
-    from sims.errors import BadInput
+    from sims.errors import BadInput, one_line
 
     if isinstance(error, BrokenPipeError):
         return PIPE_CLOSED  # whoever read the output went away, which is no error
@@ -172,8 +164,6 @@ def _failed(error: Exception) -> int:
         return _refuse(f"{error.filename} cannot be used ({error.strerror}); check the path and its permissions")
     if isinstance(error, MemoryError):
         return _refuse("out of memory; use a smaller problem or level, or fewer workers")
-    from proofs_check.execute import one_line
-
     return _refuse(f"{one_line(error)}; this is a bug; run with LORA_THEORY_DEBUG=1 for the traceback", BUG)
 
 
@@ -197,31 +187,6 @@ def _warnings_on_one_line() -> Iterator[None]:
         yield
     finally:
         warnings.showwarning = before
-
-
-@contextmanager
-def _signals_stop_the_work(restore: bool) -> Iterator[None]:
-    """Let SIGTERM stop the work as Ctrl-C does; signals within a second (to process and group) count once."""
-    last = -math.inf
-
-    def stop(number: int, _: Any) -> None:
-        nonlocal last
-        previous, last = last, time.monotonic()
-        if last - previous > 1:
-            raise Terminated if number == signal.SIGTERM else KeyboardInterrupt
-
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    # A signal that somebody chose to ignore (nohup, a job in the background) stays ignored.
-    before = {n: h for n in (signal.SIGINT, signal.SIGTERM) if (h := signal.getsignal(n)) is not signal.SIG_IGN}
-    for number in before:
-        signal.signal(number, stop)
-    try:
-        yield
-    finally:
-        for number, handler in before.items() if restore else ():  # otherwise the process is about to end
-            signal.signal(number, handler)
 
 
 if __name__ == "__main__":

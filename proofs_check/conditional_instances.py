@@ -20,6 +20,7 @@ from sims.supersample.masks import all_masks
 from sims.supersample.protocol import Supersample, draw_supersample
 from sims.supersample.relu_features import relu_features
 from sims.supersample.ridge_heads import Adapter, RidgeHeads
+from sims.used import remembered
 from theory.bounds.discrete_information import mutual_information
 
 ROUNDING = 1e-12  # absolute: sums of at most some thousand terms of size one, square roots of informations above
@@ -83,7 +84,7 @@ def interpolating(level: Level, seed: int) -> tuple[Enumerated, ...]:
     return tuple(found)
 
 
-@cache
+@remembered(maxsize=None)
 def retrained(level: Level, seed: int, data: str) -> tuple[Retrained, ...]:
     """Return heads with full, BA, B-only and A-only adapters, trained on all masks of supersamples of the data."""
     data, rows = vectors(data), by_level(level, 6, 8, 10)
@@ -113,7 +114,7 @@ def memory(masks: np.ndarray, name: str) -> Retrained:
     return Retrained(f"memory of {rows} examples, {name}", rows, estimates, _entropy(left_out))
 
 
-@cache
+@remembered(maxsize=None)
 def trained_on_both_columns(seed: int, data: str) -> tuple[tuple[Retrained, float], ...]:
     """Return the heads of `retrained` after training on all 2n examples, each with its error on as many new ones.
 

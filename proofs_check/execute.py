@@ -1,36 +1,74 @@
-"""Claims are run here: one by one, in worker processes or on a cluster; each becomes a row of the ledger."""
+"""One claim is run here, wherever here is: its check, its control, its proof; they become a row of the ledger."""
 
 import math
 import os
 import sys
 import time
 import traceback
-from collections.abc import Callable, Iterable
-from concurrent.futures import Executor, Future, as_completed
+from collections.abc import Callable, Mapping
 from dataclasses import asdict
+from itertools import count
 from typing import Any
+
+import jax
 
 from proofs_check import compile_cache
 from proofs_check.evidence import Evidence, Level, Measurement, Verdict, verdict_of
 from proofs_check.ledger import LedgerRow, json_ready
 from proofs_check.registry import Claim, Step, find, steps_of
 from proofs_check.standing import ground_of
-from sims.errors import BadInput
+from sims.errors import BadInput, CannotServe, one_line
+from sims.fingerprint import fingerprint
+from sims.records import Record, machine, make_record
+from sims.threads import blas_on_one_thread
+from sims.used import Used, using
 
 MOST_MEASUREMENTS = 40
+_REMEMBERED = 100  # claims
+EVERYWHERE = "digits"  # the data set that comes with scikit-learn and serves every check
 
 
+@blas_on_one_thread()  # the numbers do not depend on how many processes share the cores
 def run_claim(ident: str, level: Level, seed: int, data: str) -> LedgerRow:
-    """Return the row of one claim: its check, then its negative control.
+    """Return the row of one claim: its check, its negative control, the steps of its proof.
 
-    An exception inside a check makes the verdict inconclusive and is told in the notes; raises BadInput only for an
-    unknown id. KeyboardInterrupt passes through.
+    ``data`` of the row names what was loaded, which is not what was asked for where the claim cannot use that: data
+    of another kind than it needs are replaced by `EVERYWHERE`, and a note says so. An exception inside a check,
+    SystemExit too, makes the verdict inconclusive and is told in the notes. Raises BadInput only for an unknown id.
+    KeyboardInterrupt passes through.
     """
     compile_cache.enable()
     claim = find(ident)
     started = time.perf_counter()
-    evidence, error = _guarded(claim.check, level, seed, data)
-    control, control_error = _guarded(claim.control_check, level, seed, data)
+    try:
+        row = _row(claim, level, seed, data)
+        used = row["data"].split(", ")
+        unserved = f"{data} was asked for, {row['data']} is what ran" if {"none", data}.isdisjoint(used) else ""
+    except CannotServe as error:
+        row = _row(claim, level, seed, EVERYWHERE)
+        unserved = f"ran on {EVERYWHERE} instead of {data}: {error}"
+    if unserved:
+        row["notes"] = [unserved, *row["notes"]]
+    _forget_now_and_then()
+    return json_ready(row | {"data_asked": data, "seconds": time.perf_counter() - started})
+
+
+_RUN = count(1)
+
+
+def _forget_now_and_then() -> None:
+    """Drop JAX's compiled programs from memory: 5 MB a claim, which a table over seeds would fill it with."""
+    if next(_RUN) % _REMEMBERED == 0:
+        jax.clear_caches()
+
+
+def _row(claim: Claim, level: Level, seed: int, data: str) -> LedgerRow:
+    """Return the row of a claim; raises CannotServe for data of another kind than it needs."""
+    with using() as used:
+        evidence, error = _guarded(claim.check, level, seed, data)
+        proof = [_proof_row(step, level, seed, data) for step in steps_of(claim.id)]
+    with using() as used_by_control:
+        control, control_error = _guarded(claim.control_check, level, seed, data)
     notes = [*evidence.notes, *(f"control: {note}" for note in control.notes)]
     notes += [f"check stopped: {error}"] if error else []
     notes += [f"negative control stopped: {control_error}"] if control_error else []
@@ -41,75 +79,71 @@ def run_claim(ident: str, level: Level, seed: int, data: str) -> LedgerRow:
         "certificate": evidence.certificate,
         "sizes": dict(evidence.sizes),
         "seeds": list(evidence.seeds),
-        "seconds": time.perf_counter() - started,
         "notes": notes,
-        "error": error or control_error,
+        "error": next(filter(None, (error, control_error, *(step["error"] for step in proof))), ""),
+        "proof": proof,
+        "data": _named(used),
+        "made": machine() | {"looked_for": used.looked_for | used_by_control.looked_for},
     }
     row["evidence"] = ground_of(claim.kind, row["verdict"], row["certificate"])
-    row["negative_control"]["verdict"] = _verdict(control, control_error)
-    row["proof"] = [_proof_row(step, level, seed, data) for step in steps_of(claim.id)]
-    row["seconds"] = time.perf_counter() - started
-    return json_ready(row)
+    row["negative_control"] |= {"verdict": _verdict(control, control_error), "data": _named(used_by_control)}
+    return row
 
 
-def run_many(
-    idents: Iterable[str],
-    level: Level,
-    seed: int,
-    data: str,
-    executor: Executor | None = None,
-    on_row: Callable[[LedgerRow], object] | None = None,
-    on_queued: Callable[[], object] | None = None,
-) -> list[LedgerRow]:
-    """Return the rows in the order of the ids; ``on_row`` sees each as soon as it is finished.
+def lost_row(ident: str, level: Level, seed: int, data: str, error: BaseException) -> LedgerRow:
+    """Return the row of a claim whose process was lost."""
+    text = one_line(error)
+    row = _empty_row(find(ident), level, seed, data)
+    return json_ready(row | {"notes": [f"worker lost: {text}"], "error": text})
 
-    With an executor ``on_queued`` is called once all claims are in its queue, so that more can be put behind them.
-    Without one the claims run in this process. A worker that dies makes its claims inconclusive. On
-    KeyboardInterrupt what has not started is cancelled; the rows given to ``on_row`` are what is finished.
+
+def is_row(ident: str, value: Mapping[str, Any]) -> bool:
+    """Return whether a recorded value is a whole row of this claim."""
+    whole = _empty_row(find(ident), "smoke", 0, "")
+    return value.get("id") == ident and all(isinstance(value.get(key), type(known)) for key, known in whole.items())
+
+
+def run_experiment(name: str, level: Level, seed: int, data: str) -> Record:
+    """Return the record of the experiment behind a figure; raises BadInput when there is none of this name.
+
+    Data of another kind than it needs are replaced by `EVERYWHERE`, and ``note`` of the result says so.
     """
-    claims = [find(ident) for ident in idents]
-    rows: dict[str, LedgerRow] = {}
-
-    def finished(claim: Claim, row: LedgerRow) -> None:
-        rows[claim.id] = row
-        if on_row is not None:
-            on_row(row)
-
-    if executor is None:
-        for claim in claims:
-            finished(claim, run_claim(claim.id, level, seed, data))
-        return [rows[claim.id] for claim in claims]
-    futures: dict[Future[LedgerRow], Claim] = {}
-    try:
-        for claim in claims:
-            try:
-                futures[executor.submit(run_claim, claim.id, level, seed, data)] = claim
-            except Exception as error:  # an earlier claim has already broken the pool
-                finished(claim, _lost_row(claim, level, seed, data, error))
-        if on_queued is not None:
-            on_queued()
-        for future in as_completed(futures):
-            claim = futures[future]
-            try:
-                row = future.result()
-            except Exception as error:
-                row = _lost_row(claim, level, seed, data, error)
-            finished(claim, row)
-    except BaseException:
-        for future in futures:
-            future.cancel()
-        raise
-    return [rows[claim.id] for claim in claims]
+    compile_cache.enable()
+    experiment = _experiment(name)
+    fingerprint(experiment.__module__)  # read now and remembered: sources may change while it runs
+    with blas_on_one_thread():
+        try:
+            with using() as used:
+                result = experiment(level, seed, data)
+        except CannotServe as error:
+            if data == EVERYWHERE:
+                raise
+            with using() as used:
+                result = experiment(level, seed, EVERYWHERE)
+            result = dict(result) | {"note": f"ran on {EVERYWHERE} instead of {data}: {error}"}
+    return make_record(name, settings(level, seed, data), result, experiment.__module__, used=used)
 
 
-def run_experiment(name: str, level: Level, seed: int, data: str) -> dict[str, Any]:
-    """Return the result of the experiment behind a figure; raises BadInput when there is none of this name."""
+def settings(level: Level, seed: int, data: str) -> dict[str, Any]:
+    """Return what a record of a claim or an experiment is kept under besides its name."""
+    return {"level": level, "seed": seed, "data": data}
+
+
+def made_by(name: str) -> str:
+    """Return the module whose code, with all it imports, makes an experiment's numbers; raises BadInput as above."""
+    return str(_experiment(name).__module__)
+
+
+def _experiment(name: str) -> Callable[..., Any]:
     from proofs_check.experiments import EXPERIMENTS  # only for figures, and heavy
 
     if name not in EXPERIMENTS:
-        raise BadInput(f"unknown experiment {name!r}; expected one of {', '.join(EXPERIMENTS)}")
-    compile_cache.enable()
-    return dict(EXPERIMENTS[name](level, seed, data))
+        raise BadInput(f"unknown experiment {name!r}: expected one of {', '.join(EXPERIMENTS)}")
+    return EXPERIMENTS[name]
+
+
+def _named(used: Used) -> str:
+    return ", ".join(sorted(used.loaded)) or "none"
 
 
 def _proof_row(step: Step, level: Level, seed: int, data: str) -> dict[str, Any]:
@@ -129,22 +163,21 @@ def _proof_row(step: Step, level: Level, seed: int, data: str) -> dict[str, Any]
 
 
 def _guarded(check: Callable[..., Evidence], level: Level, seed: int, data: str) -> tuple[Evidence, str]:
-    """Return what the check found and an empty text, or empty evidence and one line about the exception."""
+    """Return what the check found and an empty text, or empty evidence and one line about the exception.
+
+    Raises CannotServe where other data would do.
+    """
     try:
         evidence = check(level, seed, data)
         if not isinstance(evidence, Evidence):
             raise TypeError(f"the check returned {type(evidence).__name__}, expected Evidence")
         return evidence, ""
-    except Exception as error:
+    except (Exception, SystemExit) as error:
+        if isinstance(error, CannotServe) and data != EVERYWHERE:
+            raise
         if os.environ.get("LORA_THEORY_DEBUG"):
             traceback.print_exc(file=sys.stderr)
         return Evidence((), 0, "none"), one_line(error)
-
-
-def one_line(error: BaseException) -> str:
-    """Return the type and message of an exception on one line of readable length."""
-    text = " ".join(f"{type(error).__name__}: {error}".split()).removesuffix(":")
-    return text if len(text) <= 400 else text[:399] + "…"
 
 
 def _verdict(evidence: Evidence, error: str) -> Verdict:
@@ -181,13 +214,7 @@ def _empty_row(claim: Claim, level: Level, seed: int, data: str) -> LedgerRow:
         | {"verdict": "inconclusive"}
         | _numbers(empty)
         | {"instances": 0, "negative_control": control, "certificate": "none", "evidence": "run"}
-        | {"level": level, "seed": seed, "data": data, "seconds": 0.0}
+        | {"level": level, "seed": seed, "data": "none", "data_asked": data, "seconds": 0.0, "made": {}}
         | {"notes": [], "sizes": {}, "seeds": [], "error": "", "from_record": False, "proof": []}
         | _numbers(empty, "control_")
     )
-
-
-def _lost_row(claim: Claim, level: Level, seed: int, data: str, error: Exception) -> LedgerRow:
-    """Return the row of a claim whose worker was lost."""
-    text = one_line(error)
-    return json_ready(_empty_row(claim, level, seed, data) | {"notes": [f"worker lost: {text}"], "error": text})

@@ -8,7 +8,6 @@ The same on sentences: proofs_check.factor_text_setting.
 """
 
 from dataclasses import dataclass
-from functools import lru_cache
 
 import jax
 import jax.numpy as jnp
@@ -17,12 +16,13 @@ from jaxtyping import Int
 
 from sims.adapters.registry import make_adapter
 from sims.data import find, load
-from sims.errors import BadInput
+from sims.errors import CannotServe
 from sims.models.mlp import HiddenLayers, random_hidden_layers
 from sims.models.network import Network
 from sims.training.engine import Pool, fit
 from sims.training.model import Head, random_head, start
 from sims.training.optimisers import Options
+from sims.used import remembered, using
 
 _FLOAT = jnp.float32
 MOST_TESTED = 2000
@@ -58,10 +58,11 @@ def classification(data: str) -> str:
     """
     if find(data).kind != "classification":
         return "digits"
-    return data if load(data).x_train.shape[1] >= _FEWEST_INPUTS else "digits"
+    with using(apart=True):  # a look at its size
+        return data if load(data).x_train.shape[1] >= _FEWEST_INPUTS else "digits"
 
 
-@lru_cache(maxsize=4)
+@remembered(maxsize=4)
 def turned_setting(
     data: str, seed: int, *, widths: tuple[int, ...], samples: int | None, source_steps: int
 ) -> FineTuning:
@@ -76,12 +77,12 @@ def turned_setting(
     """
     loaded = load(data, seed=seed)
     if loaded.classes == 0:
-        raise BadInput(f"{data} has no classes (regression): use 'digits'")
+        raise CannotServe(f"{data} has no classes (regression): use 'digits'")
     x_train = loaded.x_train[:samples].astype(np.float32)
     x_test = loaded.x_test[:MOST_TESTED].astype(np.float32)
     half, n = len(x_train) // 2, len(x_train)
     if n < 16:
-        raise BadInput(f"{n} samples of {data}: expected at least 16, for backbone, training and validation")
+        raise CannotServe(f"{n} samples of {data}: expected at least 16, for backbone, training and validation")
     inputs = np.concatenate([x_train[:half, ::-1], x_train[half:], x_test])
     labels = np.concatenate([loaded.y_train[:n], loaded.y_test[: len(x_test)]]).astype(np.int32)
     pool = Pool(jnp.asarray(inputs), jnp.asarray(labels))

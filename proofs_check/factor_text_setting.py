@@ -5,8 +5,6 @@ block is computed once. The two sentences of a pair are encoded one by one and c
 with both read as one text, a linear head on MiniLM does no better than guessing.
 """
 
-from functools import lru_cache
-
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -19,13 +17,14 @@ from sims.models.checkpoint import load_checkpoint
 from sims.models.network import chosen_maps
 from sims.training.engine import Pool
 from sims.training.model import Head
+from sims.used import remembered
 
 # the data sets, with the tokens that experiments keep: of SST-2 all, of RTE three pairs in five whole
 TOKENS = {"glue-sst2": 32, "glue-rte": 64}
 _AT_ONCE = 256  # sentences of one forward pass
 
 
-@lru_cache(maxsize=2)
+@remembered(maxsize=2)
 def text_setting(data: str, seed: int, *, samples: int, tokens: int) -> FineTuning:
     """Return the setting on ``samples`` training sentences at most; of what the head leaves a quarter is validation.
 

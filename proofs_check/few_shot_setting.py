@@ -10,7 +10,6 @@ such that f_1 - f_0 has standard deviation 1 on the training samples. It is froz
 
 from dataclasses import dataclass, replace
 from importlib import import_module
-from importlib.util import find_spec
 from math import isqrt
 from typing import Any
 
@@ -21,14 +20,15 @@ import numpy as np
 from jaxtyping import Float, Int
 
 from sims.convex_problem import ConvexProblem, make_problem
-from sims.data import Data, few_shot, few_shot_text, load, load_text, status
-from sims.errors import BadInput
+from sims.data import Data, few_shot, few_shot_text, load, load_text, present, status
+from sims.errors import BadInput, CannotServe
 from sims.models.bert import last_block, with_mean_head
 from sims.models.checkpoint import load_checkpoint
 from sims.models.network import Network, chosen_maps, tangent_features
 from sims.models.transformer_block import Affine
 from sims.models.transformer_encoder import random_encoder, with_head
 from sims.ntk.features import FactoredFeatures
+from sims.used import note_looked_for
 from theory.losses import CROSS_ENTROPY
 
 Array = Any
@@ -63,7 +63,7 @@ def pretrained_available(data: str) -> bool:
     Raises:
         BadInput: sentences are asked for by name and the pretrained encoder is not installed.
     """
-    package = find_spec(_PACKAGE) is not None and find_spec("safetensors") is not None
+    package = all(note_looked_for(name, present(name)) for name in (_PACKAGE, "safetensors"))
     if data == _SENTENCES and not package:
         raise BadInput(f"{_SENTENCES} needs a pretrained encoder: run make pretrained, or use 'digits'")
     return data == _SENTENCES or (package and data == "digits" and status(_SENTENCES) != "not on this machine")
@@ -117,7 +117,7 @@ def _images(data: str, seed: int, last_only: bool, width: int) -> FewShot:
 def _halves(data: Data) -> Data:
     """Return the same samples with label 1 for the upper half of the classes, 0 for the lower."""
     if data.classes < 2:
-        raise BadInput(f"{data.name} has no classes: the few-shot setting needs at least two")
+        raise CannotServe(f"{data.name} has no classes: the few-shot setting needs at least two")
     return replace(
         data,
         y_train=(2 * data.y_train >= data.classes).astype(np.int64),

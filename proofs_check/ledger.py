@@ -4,7 +4,7 @@ import json
 import math
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from typing import Any, Literal
 
 from proofs_check.evidence import digits_apart
 from proofs_check.standing import STANDINGS, standing_of, verdict_in_words
@@ -82,7 +82,7 @@ def summary(rows: Sequence[Mapping[str, Any]]) -> str:
     if differ:
         parts.append(f"NOT as expected: {', '.join(differ)}")
     if recorded:
-        parts.append(f"{recorded} from records")
+        parts.append(f"{recorded} of {len(rows)} from records")
     return f"{'; '.join(parts)}; {sum(row['seconds'] for row in rows):.1f} s of checks"
 
 
@@ -120,12 +120,12 @@ def _mark(row: Mapping[str, Any]) -> str:
 def _cells(row: Mapping[str, Any]) -> tuple[str, ...]:
     """Return the cells of a row in the order of the columns, the statement left out."""
     expected, verdict = (verdict_in_words(row["kind"], row[key]) for key in ("expected", "verdict"))
-    return row["id"], expected, verdict, standing_of(row).key, _comparison(row), f"{row['seconds']:.1f}"
+    return row["id"], expected, verdict, standing_of(row).key, comparison(row), f"{row['seconds']:.1f}"
 
 
-def _comparison(row: Mapping[str, Any]) -> str:
-    """Return the tightest measurement of the row beside its prediction."""
-    measurements = row.get("measurements") or []
+def comparison(row: Mapping[str, Any], prefix: Literal["", "control_"] = "") -> str:
+    """Return the tightest measurement of the row, or of its control, beside its prediction."""
+    measurements = row.get(f"{prefix}measurements") or []
     if not measurements:
         return "nothing measured"
     worst = measurements[0]
@@ -145,6 +145,8 @@ def _details(row: Mapping[str, Any]) -> list[str]:
     if row["verdict"] != row["expected"]:
         lines += [f"    {m['name']}: {relation(m)}{', ' * bool(m['instance'])}{m['instance']}" for m in missed[:_SHOWN]]
     lines += [
-        f"    step {s['id']} {s['verdict']}: {s['statement']}" for s in row.get("proof", ()) if s["verdict"] != "holds"
+        f"    step {s['id']} {s['error'] or s['verdict']}: {s['statement']}"
+        for s in row.get("proof", ())
+        if s["verdict"] != "holds"
     ]
     return lines + [f"    {shorten(note, 200)}" for note in row.get("notes", ())]

@@ -12,7 +12,7 @@ import numpy as np
 from jaxtyping import Float
 
 from sims.data import load
-from sims.errors import BadInput
+from sims.errors import CannotServe
 from sims.networks import random_mlp
 from sims.ntk.tangents import tangent_features
 from theory.convex_lora import dual_value, nuclear_norm
@@ -134,7 +134,7 @@ def frozen_network(data: str, loss: Loss, outputs: int, m: int, p: int, *, point
     """
     whole = load(data, seed=seed)
     if whole.classes == 0:
-        raise BadInput(f"data set {data} has no classes: choose a classification set such as digits")
+        raise CannotServe(f"data set {data} has no classes: choose a classification set such as digits")
     x = np.concatenate([whole.x_train, whole.x_test])[:points]
     y = np.concatenate([whole.y_train, whole.y_test])[:points]
     x = x - x.mean(axis=0)
@@ -181,7 +181,7 @@ def certified(population: Population) -> Population:
     # where no minimiser exists the risk converges but Newton's step does not: it keeps its length
     still = float(np.linalg.norm(step)) <= 1e-6 * max(1.0, float(np.linalg.norm(delta)))
     if not (still and gap <= 1e-9):
-        raise BadInput(f"{p.name}: no minimiser of the true risk (gap {gap:.1e}): are the labels separable?")
+        raise CannotServe(f"{p.name}: no minimiser of the true risk (gap {gap:.1e}): are the labels separable?")
     return replace(p, true_delta=delta, true_gap=max(gap, 0.0))
 
 

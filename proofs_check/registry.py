@@ -6,12 +6,13 @@ A claim is declared in its own module of ``proofs_check.claims`` by decorating i
 import importlib
 import pkgutil
 import re
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Literal, get_args
 
 from proofs_check.evidence import Evidence, Level, Paper, Verdict
-from sims.errors import BadInput
+from sims.errors import BadInput, one_line
 from sims.names import did_you_mean
 
 Check = Callable[[Level, int, str], Evidence]
@@ -19,6 +20,7 @@ Kind = Literal["equality", "upper", "lower", "asymptotic", "empirical", "conject
 
 PAPERS: tuple[str, ...] = get_args(Paper)
 KINDS: tuple[str, ...] = get_args(Kind)
+_ID = re.compile(r"[A-Za-z0-9]+([-.'+_]+[A-Za-z0-9]+)*'*")  # it becomes part of file names and addresses
 
 
 @dataclass(frozen=True)
@@ -40,6 +42,8 @@ class Claim:
 
     def __post_init__(self) -> None:
         """Raise ValueError for a declaration that the ledger could not read."""
+        if not _ID.fullmatch(self.id):
+            raise ValueError(f"claim {self.id!r}: an id has letters, digits and - . ' + _ inside, such as NTK-T3.1")
         if self.paper not in PAPERS:
             raise ValueError(f"claim {self.id}: paper {self.paper!r}, expected one of {', '.join(PAPERS)}")
         if self.kind not in KINDS:
@@ -78,6 +82,7 @@ class Step:
 
 _CLAIMS: dict[str, Claim] = {}
 _STEPS: dict[tuple[str, str], Step] = {}
+_BROKEN: dict[str, str] = {}  # by module: what stopped it
 
 
 def claim(
@@ -96,13 +101,14 @@ def claim(
 ) -> Callable[[Check], Check]:
     """Return a decorator that registers check(level, seed, data) -> Evidence as the check of this claim.
 
-    Raises ValueError when the id is taken by another check or the declaration is incomplete.
+    Raises ValueError when the id, in any case of letters, is taken by another check or the declaration is incomplete.
     """
 
     def register(check: Check) -> Check:
-        taken = _CLAIMS.get(id)
+        taken = next((known for known in _CLAIMS.values() if known.id.upper() == id.upper()), None)
         if taken is not None and _place(taken.check) != _place(check):  # the same place: the module was reloaded
-            raise ValueError(f"claim {id} is declared twice: {_place(taken.check)} and {_place(check)}")
+            told = id if taken.id == id else f"{taken.id} (or {id})"
+            raise ValueError(f"claim {told} is declared twice: {_place(taken.check)} and {_place(check)}")
         _CLAIMS[id] = Claim(
             id=id,
             paper=paper,
@@ -144,13 +150,46 @@ def steps_of(ident: str) -> tuple[Step, ...]:
     return tuple(sorted((s for s in _STEPS.values() if s.claim == ident), key=lambda s: _natural(s.id)))
 
 
+def modules_of(ident: str) -> tuple[str, ...]:
+    """Return the modules whose code, with all they import, makes the numbers of a claim: of check, control, proof."""
+    claim = find(ident)
+    checks = [claim.check, claim.control_check, *(step.check for step in steps_of(ident))]
+    return tuple(sorted({check.__module__ for check in checks}))
+
+
 def all_claims() -> tuple[Claim, ...]:
-    """Return every registered claim, by paper and then by id (numbers inside an id count as numbers)."""
+    """Return every registered claim, by paper and then by id (numbers inside an id count as numbers).
+
+    A file that cannot be imported costs its own claims only: `broken` names it.
+    """
     for name in ("proofs_check.claims", "proofs_check.steps"):
         package = importlib.import_module(name)
         for module in pkgutil.iter_modules(package.__path__, prefix=f"{package.__name__}."):
-            importlib.import_module(module.name)
+            if module.name not in sys.modules and module.name not in _BROKEN:
+                _import(module.name)
     return tuple(sorted(_CLAIMS.values(), key=lambda c: (PAPERS.index(c.paper), _natural(c.id))))
+
+
+def broken() -> tuple[str, ...]:
+    """Return a line about each file of claims or of steps that cannot be imported."""
+    all_claims()
+    return tuple(
+        f"{name.replace('.', '/')}.py cannot be used ({reason}): its claims are left out; mend it or move it away"
+        for name, reason in sorted(_BROKEN.items())
+    )
+
+
+def _import(name: str) -> None:
+    """Import a file of claims; one that stops, even with sys.exit, leaves nothing behind but its name."""
+    try:
+        importlib.import_module(name)
+    except (Exception, SystemExit) as error:
+        place = f"line {error.lineno}: " if isinstance(error, SyntaxError) and error.lineno else ""
+        _BROKEN[name] = place + one_line(error)
+        for ident in [c.id for c in _CLAIMS.values() if name in (c.check.__module__, c.control_check.__module__)]:
+            del _CLAIMS[ident]
+        for key in [key for key, step in _STEPS.items() if step.check.__module__ == name]:
+            del _STEPS[key]
 
 
 def find(ident: str) -> Claim:
@@ -160,6 +199,7 @@ def find(ident: str) -> Claim:
         return claims[ident.upper()]
     raise BadInput(
         f"unknown claim {ident!r}{did_you_mean(ident, [c.id for c in claims.values()])}; see lora-theory claims"
+        + "".join(f"; {line}" for line in broken())
     )
 
 

@@ -120,24 +120,28 @@ def write_report(
     """Return the path of out/index.html after writing it in one step; nothing in the page is loaded from elsewhere.
 
     A row holds the ledger's JSON keys. A figure holds "name", "title", "caption" and the paths "png" and "pdf", with a
-    table also "csv" and "tex"; without the paths out/figures/NAME.png and so on. Raises OSError when a picture cannot
+    table also "csv" and "tex"; without the paths out/figures/NAME.png and so on. "made" of either says when and on what
+    machine its numbers were made, ``environment`` where the page is written. Raises OSError when a picture cannot
     be read, BadInput when the page cannot be written.
     """
     page = Path(out) / "index.html"
     ordered = sorted(rows, key=lambda row: _natural(str(row["id"])))
     counts = Counter(outcome_of(row).key for row in ordered)
+    # when and where the numbers were made, which is not where this page is when they come from records
+    makings = [made for item in (*ordered, *figures) if (made := item.get("made"))] or [environment]
     html = _template().render(
         rows=ordered,
         figures=[pictures.shown(Path(out), figure) for figure in figures],
         environment=environment,
-        machine=_machine(environment),
+        machine="; ".join(dict.fromkeys(_machine(made) for made in makings)),
+        when=_when(makings),
         level=level,
         seed=seed,
         surprises=[row for row in ordered if not as_expected(row)],
         findings=[row for row in ordered if outcome_of(row).key == "finding"],
         tiles=[(outcome, counts[key]) for key, outcome in OUTCOMES.items()],
         papers=Counter(str(row["paper"]) for row in ordered),
-        data=sorted({str(row["data"]) for row in ordered if row.get("data")}),
+        data=sorted({name for row in ordered for name in str(row.get("data") or "none").split(", ")} - {"none"}),
         seconds=sum(row.get("seconds") or 0.0 for row in ordered),
         search=search.RULES,
     )
@@ -226,6 +230,13 @@ def _machine(environment: Mapping[str, Any]) -> str:
     words += [f"{environment['cpus']} processor cores"] if environment.get("cpus") else []
     words += [str(environment[key]) for key in ("platform", "dtype") if environment.get(key)]
     return ", ".join(word for word in words if word) or "not recorded"
+
+
+def _when(makings: Sequence[Mapping[str, Any]]) -> str:
+    """Return the moment at which numbers were made, or the first and the last one."""
+    times = sorted(str(made["time"]) for made in makings if made.get("time"))
+    ends = dict.fromkeys(readable.moment(time) for time in (times[:1] + times[-1:]))
+    return " to ".join(ends) or "not recorded"
 
 
 def _linked(text: str) -> Markup:

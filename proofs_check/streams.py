@@ -4,7 +4,7 @@ import errno
 import os
 import sys
 from contextlib import suppress
-from typing import TextIO
+from typing import TextIO, TypeGuard
 
 NAME = "lora-theory"
 _REFUSED = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.EBADF, errno.EPIPE)
@@ -41,7 +41,7 @@ def tell(line: str) -> None:
         mute(sys.stderr)
 
 
-def refused(error: OSError) -> bool:
+def refused(error: BaseException) -> TypeGuard[OSError]:
     """Return whether the error is that of a stream that takes no more: full, closed, or with nobody reading it."""
     return error.filename is None and error.errno in _REFUSED
 

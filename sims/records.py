@@ -1,6 +1,7 @@
-"""One finished run is one immutable JSON file, named by the hash of its configuration and written atomically.
+"""One finished run is one JSON file, named by the hash of its configuration and written atomically.
 
-A second run of the same configuration finds the file and does nothing; a killed sweep resumes where it was.
+A second run of the same configuration by the same code finds the file and does nothing; a killed sweep resumes where it
+was. What other code made is run again, and its record replaced.
 """
 
 import hashlib
@@ -12,9 +13,6 @@ import secrets
 import warnings
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
-from functools import cache
-from importlib.metadata import PackageNotFoundError, version
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -25,9 +23,9 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from sims.errors import BadInput
 from sims.files import write_atomic
-
-PACKAGES = ("theory", "sims", "proofs_check", "paper_figs")
-LIBRARIES = ("lora-theory", "jax", "jaxlib", "numpy", "scipy", "equinox", "scikit-learn", "python-flint")
+from sims.fingerprint import every_module, fingerprint, libraries, versions
+from sims.standing import Standing, standing
+from sims.used import Used
 
 
 class CorruptedRecordWarning(UserWarning):
@@ -89,41 +87,55 @@ def config_hash(config: Mapping[str, Any] | BaseModel) -> str:
     return hashlib.sha256(canonical_json(config).encode()).hexdigest()[:16]
 
 
-@cache
-def code_version() -> str:
-    """Return 12 hexadecimal digits of a sha256 over names and contents of the sources of the four packages."""
-    digest = hashlib.sha256()
-    for package in PACKAGES:
-        # find_spec runs nothing of a top-level package, so the layers above stay unimported.
-        spec = find_spec(package)
-        for folder in sorted((spec.submodule_search_locations or ()) if spec else ()):
-            for source in sorted(Path(folder).rglob("*.py"), key=lambda path: path.as_posix()):
-                name = f"{package}/{source.relative_to(folder).as_posix()}"
-                content = source.read_bytes().replace(b"\r\n", b"\n")
-                digest.update(f"{name}\0{len(content)}\0".encode() + content)
-    return digest.hexdigest()[:12]
+def environment(*modules: str, dtype: str | None = None) -> dict[str, Any]:
+    """Return what a number depends on beside its configuration: code, versions, device, dtype, time (UTC).
+
+    ``modules`` are those that made it (default: all of the four packages), ``dtype`` the precision it was made in.
+
+    Raises:
+        BadInput: a module without a source file.
+    """
+    named = modules or every_module()
+    return machine() | {
+        "code": fingerprint(*named),
+        "modules": list(modules),
+        "versions": versions("lora-theory") | libraries(*named),
+        "dtype": dtype or jnp.zeros(()).dtype.name,
+    }
 
 
-def _version(library: str) -> str | None:
-    try:
-        return version(library)
-    except PackageNotFoundError:
-        return None
-
-
-def environment() -> dict[str, Any]:
-    """Return what a number depends on beside its configuration: code, versions, device, dtype, time (UTC)."""
+def machine() -> dict[str, Any]:
+    """Return where and when this is: Python, platform, device, processors, time (UTC)."""
     device = jax.devices()[0]
     return {
-        "code": code_version(),
         "python": platform.python_version(),
         "platform": platform.platform(),
-        "versions": {name: found for name in LIBRARIES if (found := _version(name)) is not None},
         "device": f"{device.platform}: {device.device_kind}",
-        "dtype": jnp.zeros(()).dtype.name,
         "cpus": os.cpu_count(),
         "time": datetime.now(UTC).isoformat(timespec="seconds"),
     }
+
+
+def make_record(
+    experiment: str,
+    config: Mapping[str, Any] | BaseModel,
+    result: Mapping[str, Any],
+    *modules: str,
+    used: Used | None = None,
+) -> Record:
+    """Return the record of a result that these modules made just now; numbers that are not finite become null.
+
+    A result that says its ``dtype`` was made in it; ``used`` is what was loaded and looked for meanwhile. The record
+    holds a digest of its result, so that damage shows.
+
+    Raises:
+        BadInput: configuration or result hold what JSON cannot, or a module has no source file.
+    """
+    plain = _plain(result, "result", finite=False)
+    made = environment(*modules, dtype=plain.get("dtype")) | {"digest": config_hash(plain)}
+    if used is not None:
+        made |= {"data": sorted(used.loaded), "looked_for": used.looked_for}
+    return Record(experiment=experiment, config=_plain(config, "config", finite=True), result=plain, environment=made)
 
 
 def read_record(path: str | os.PathLike[str]) -> Record:
@@ -134,7 +146,7 @@ def read_record(path: str | os.PathLike[str]) -> Record:
     """
     try:
         text = Path(path).read_text(encoding="utf-8")
-        return Record.model_validate(json.loads(text))
+        record = Record.model_validate(json.loads(text))
     except OSError as error:
         raise BadInput(f"record {path} cannot be read ({error.strerror}): check the path") from error
     except ValidationError as error:
@@ -143,6 +155,10 @@ def read_record(path: str | os.PathLike[str]) -> Record:
         raise BadInput(f"{path} is not a record ({where}: {first['msg']}): delete it and run again") from error
     except (ValueError, RecursionError) as error:
         raise BadInput(f"{path} is not JSON (damaged): delete it and run again") from error
+    digest = record.environment.get("digest")
+    if digest is not None and digest != config_hash(record.result):
+        raise BadInput(f"{path} does not hold the result that was written (damaged): delete it and run again")
+    return record
 
 
 def write_record(path: str | os.PathLike[str], record: Record) -> None:
@@ -155,6 +171,8 @@ class RecordStore:
 
     def __init__(self, folder: str | os.PathLike[str]) -> None:
         self.folder = Path(folder)
+        self.taken: set[str] = set()  # file names of records that were looked up and hold
+        self.outdated: dict[str, Standing] = {}  # by file name: those that were looked up and not taken
 
     def path(self, config: Mapping[str, Any] | BaseModel) -> Path:
         """Return where the record of this configuration lies or will lie."""
@@ -175,23 +193,41 @@ class RecordStore:
         path = self.path(config)
         return self._valid(path) if os.path.exists(path) else None
 
-    def get(self, config: Mapping[str, Any] | BaseModel) -> dict[str, Any] | None:
-        """Return the result of a finished run of this configuration, or None: then it has to be run."""
-        record = self.record(config)
-        return None if record is None else record.result
+    def get(self, config: Mapping[str, Any] | BaseModel, *modules: str) -> dict[str, Any] | None:
+        """Return the result of a finished run of this configuration, or None: then it has to be run.
 
-    def put(self, config: Mapping[str, Any] | BaseModel, result: Mapping[str, Any], *, experiment: str = "") -> Path:
-        """Return the path of the record, written unless a valid one is already there (which is left untouched).
+        ``modules`` are those that would make it now (default: those that it names). What other code made, or
+        other versions of libraries, is not taken; ``taken`` and ``outdated`` note which was what.
+        """
+        record = self.record(config)
+        if record is None:
+            return None
+        found = standing(record.environment, *modules)
+        if not found.current:
+            self.outdated[self.path(config).name] = found
+            return None
+        self.taken.add(self.path(config).name)
+        return record.result
+
+    def put(
+        self,
+        config: Mapping[str, Any] | BaseModel,
+        result: Mapping[str, Any],
+        *modules: str,
+        experiment: str = "",
+        fresh: bool = False,
+    ) -> Path:
+        """Return the path of the record, written unless a valid one of this code is there, which is left untouched.
+
+        ``modules`` are those that made the result (default: all of the four packages). With ``fresh`` it is replaced.
 
         Raises:
             BadInput: the folder cannot be written, or configuration or result hold what JSON cannot.
         """
         path = self.path(config)
-        if self.record(config) is None:
-            plain_config = _plain(config, "config", finite=True)
-            plain_result = _plain(result, "result", finite=False)
-            record = Record(experiment=experiment, config=plain_config, result=plain_result, environment=environment())
-            write_record(path, record)
+        record = None if fresh else self.record(config)
+        if record is None or not standing(record.environment, *modules).current:
+            write_record(path, make_record(experiment, config, result, *modules))
         return path
 
     def records(self) -> Iterator[Record]:

@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from fractions import Fraction
-from functools import lru_cache
 
 from proofs_check.curved_instances import network_instance, ridge, ridge_problem, spectrum_quadratic
 from proofs_check.evidence import Evidence, Level, Measurement
@@ -18,6 +17,7 @@ from proofs_check.restricted_curvature_search import (
     local_constants,
     proof_steps,
 )
+from sims.used import remembered
 from theory.losses import CROSS_ENTROPY, SQUARED
 from theory.restricted_curvature import is_special_regime
 
@@ -143,7 +143,7 @@ def _control(level: Level, seed: int, data: str) -> Evidence:
     control="LoRA rank below the rank of X*, in the regime 2α > β",
     control_check=_control,
 )
-@lru_cache(maxsize=1)  # the steps of the proof read the same measurements
+@remembered(maxsize=1)  # the steps of the proof read the same measurements
 def check(level: Level, seed: int, data: str) -> Evidence:
     """Check steps K1-K5 and the conclusion at every second-order point of quadratics and of small true networks."""
     surveys, measurements, notes = theorem_and_steps(_cases(level, seed, data), level, seed)

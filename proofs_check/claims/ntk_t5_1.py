@@ -1,7 +1,5 @@
 """NTK-T5.1: the excess risk of regularised LoRA, its constants and every step of its proof."""
 
-from functools import lru_cache
-
 import numpy as np
 
 from proofs_check.admissible_points import admissible_points, conclusion_steps, margin, minimiser, true_minimiser
@@ -18,6 +16,7 @@ from proofs_check.populations import Population, catalogue, teacher
 from proofs_check.registry import claim
 from proofs_check.second_order_search import survey
 from sims.landscape.search import Landscape
+from sims.used import remembered
 from theory.convex_lora import nuclear_norm
 from theory.generalisation import PRINTED_CONSTANTS
 from theory.losses import CROSS_ENTROPY, LOGISTIC
@@ -145,7 +144,7 @@ def _control(level: Level, seed: int, data: str) -> Evidence:
     control="the sample is not independent: one point repeated N times",
     control_check=_control,
 )
-@lru_cache(maxsize=1)  # the steps of the proof read the same measurements
+@remembered(maxsize=1)  # the steps of the proof read the same measurements
 def check(level: Level, seed: int, data: str) -> Evidence:
     """Measure every step of the proof and the bound itself on finite populations, where the true risk is exact."""
     populations = catalogue(data, seed, by_level(level, 600, 1797, 1797))

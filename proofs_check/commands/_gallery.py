@@ -2,7 +2,6 @@
 
 import importlib
 import io
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib.metadata import EntryPoint, entry_points
@@ -60,32 +59,56 @@ def chosen(gallery: Gallery, names: tuple[str, ...]) -> dict[str, Any]:
 def record_of(spec: Any, folder: Path) -> dict[str, Any]:
     """Return the record that a figure is drawn from; raises BadInput when it is missing or of another experiment."""
     from sims.errors import BadInput
+    from sims.records import read_record
 
     path = folder / f"{spec.experiment}.json"
-    try:
-        record = json.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
+    if not path.is_file():
         raise BadInput(
-            f"figure {spec.name}: no record {path} ({error.strerror}); "
-            "lora-theory report makes records, --records DIR says where they are"
-        ) from None
-    except ValueError as error:
-        raise BadInput(f"figure {spec.name}: record {path} is no JSON ({error}); make it again") from None
-    if not isinstance(record, dict) or record.get("experiment") != spec.experiment or "result" not in record:
+            f"figure {spec.name}: no record {path}; lora-theory report makes records, --records DIR says where they are"
+        )
+    try:
+        record = read_record(path)
+    except BadInput as error:
+        raise BadInput(f"figure {spec.name}: {error}") from None
+    if record.experiment != spec.experiment:
         raise BadInput(f"figure {spec.name}: {path} is no record of {spec.experiment!r}; make it again")
-    return record
+    return record.model_dump()
+
+
+def caption(spec: Any, record: Mapping[str, Any]) -> str:
+    """Return what to print with the figure of this record: what it shows, the data drawn, and whether it still holds.
+
+    A spec's own caption may depend on the record, for the numbers in it.
+    """
+    from sims.standing import standing
+
+    told = [spec.caption(record) if callable(spec.caption) else spec.caption]
+    environment = record.get("environment") or {}
+    asked = (record.get("result") or {}).get("data")
+    if drawn := environment.get("data") or ([asked] if asked else []):
+        told.append(f"Data: {', '.join(drawn)}.")
+    settings = record.get("config") or {}
+    if settings.get("level"):
+        told.append(f"Record of level {settings['level']}, seed {settings.get('seed', 0)}.")
+    if words := standing(environment).words:
+        told.append(f"This record was {words}.")
+    return " ".join(told)
 
 
 def draw(spec: Any, record: Mapping[str, Any], folder: Path) -> dict[str, Any]:
-    """Return name, title, caption and the paths of the PNG and the PDF that were drawn into the folder.
+    """Return name, title, caption, the paths of the PNG and the PDF that were drawn into the folder, what made it.
 
-    A figure with a table also has paths csv and tex.
+    A figure with a table also has paths csv and tex. A record of other code is drawn with a mark across the figure.
     """
     from sims.files import write_atomic
+    from sims.standing import standing
 
     importlib.import_module("matplotlib").use("agg")  # files only: works without a display
     pyplot = importlib.import_module("matplotlib.pyplot")
     figure = spec.draw(record)
+    found = standing(record.get("environment") or {})
+    if found.code != "same":
+        _mark(figure, found.words)
     paths = {kind: folder / f"{spec.name}.{kind}" for kind in ("png", "pdf")}
     for kind, path in paths.items():
         content = io.BytesIO()
@@ -99,4 +122,19 @@ def draw(spec: Any, record: Mapping[str, Any], folder: Path) -> dict[str, Any]:
     for kind, text in spec.table_files(record).items():
         paths[kind] = folder / f"{spec.name}.{kind}"
         write_atomic(paths[kind], text)
-    return {"name": spec.name, "title": spec.title, "caption": spec.caption, **paths}
+    told = {"name": spec.name, "title": spec.title, "caption": caption(spec, record)}
+    return {**told, **paths, "made": record.get("environment") or {}, "stale": found.words}
+
+
+def _mark(figure: Any, words: str) -> None:
+    """Write across the figure that its numbers are not those of this code."""
+    figure.text(
+        *(0.5, 0.5, words),
+        fontsize=5.0 * figure.get_figwidth(),
+        color="#D55E00",
+        alpha=0.35,
+        rotation=30,
+        horizontalalignment="center",
+        verticalalignment="center",
+        zorder=10,
+    )

@@ -10,13 +10,14 @@ from cyclopts import Parameter
 
 from proofs_check.evidence import Level, Paper
 
-__all__ = ["Json", "Lam", "Level", "Paper", "Rank", "Seed", "Tolerance", "Workers"]
+__all__ = ["Json", "Lam", "Level", "Paper", "Rank", "Scheduler", "Seed", "Seeds", "Tolerance", "Workers"]
 
 Converter = Callable[[Any, Sequence[Any]], Any]
 
 _DECIMAL = re.compile(r"\+?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]{1,3})?")
 _FRACTION = re.compile(r"\+?[0-9]+/0*[1-9][0-9]*")
 _LONGEST = 200  # characters: a longer number is a mistake
+_MOST_SEEDS = 10_000
 
 
 def whole(least: int, most: int) -> Converter:
@@ -59,11 +60,38 @@ def regularisation(_: Any, tokens: Sequence[Any]) -> Fraction:
     return value
 
 
+def parse_seeds(text: str) -> list[int]:
+    """Return the seeds of "0:5", "3" or "0:3,7", in that order.
+
+    Raises:
+        BadInput: anything else, an empty range, a repeated seed, or more seeds than is sensible.
+    """
+    from sims.errors import BadInput
+
+    expected = "expected FIRST:END with FIRST < END such as 0:5, one seed, or a comma-separated list of these"
+    found: list[int] = []
+    for part in text.split(","):
+        ends = part.strip().split(":")
+        if len(ends) > 2 or not all(end.isascii() and end.isdigit() and len(end) <= 10 for end in ends):
+            raise BadInput(f"--seeds {text!r}: {expected}")
+        first, end = int(ends[0]), int(ends[-1]) + (len(ends) == 1)
+        if not first < end <= 2**32:
+            raise BadInput(f"--seeds {text!r}: {part!r} is empty or beyond {2**32 - 1}; {expected}")
+        if end - first > _MOST_SEEDS:
+            raise BadInput(f"--seeds {text!r}: {end - first} seeds, expected at most {_MOST_SEEDS}")
+        found.extend(range(first, end))
+    if len(set(found)) < len(found):
+        raise BadInput(f"--seeds {text!r}: a seed is given twice; {expected}")
+    return found
+
+
 Seed = Annotated[int, Parameter(converter=whole(0, 2**32 - 1), allow_leading_hyphen=True)]
 Workers = Annotated[
     int | None,
     Parameter(converter=whole(1, 1024), allow_leading_hyphen=True),
 ]
+Scheduler = Annotated[str | None, Parameter(allow_leading_hyphen=True)]
+Seeds = Annotated[str, Parameter(allow_leading_hyphen=True)]
 Json = Annotated[str | None, Parameter(allow_leading_hyphen=True)]
 Lam = Annotated[
     Fraction,

@@ -31,7 +31,13 @@ class Answer:
 
     @contextmanager
     def working(self) -> Iterator[None]:
-        """Keep stdout for the answer: what libraries print meanwhile goes to stderr."""
+        """Keep stdout for the answer: what libraries print meanwhile goes to stderr.
+
+        Raises BadInput before the work when JAX lacks the platform that it is asked for.
+        """
+        from sims.platform import check_platform
+
+        check_platform()
         with redirect_stdout(sys.stderr):
             yield
 
@@ -89,15 +95,6 @@ def writable_folder(path: Path, what: str) -> Path:
     return path
 
 
-@contextmanager
-def progress(total: int, unit: str) -> Iterator[Any]:
-    """Give a progress bar on stderr for work over 2 seconds; nothing when stderr is no terminal."""
-    from tqdm import tqdm
-
-    with tqdm(total=total, unit=unit, file=sys.stderr, disable=None, delay=2, leave=False) as bar:
-        yield bar
-
-
 def width() -> int:
     """Return the columns of the terminal; a fixed number when the output is piped."""
     return shutil.get_terminal_size((PIPED_WIDTH, 24)).columns
@@ -113,6 +110,13 @@ def say(line: str) -> None:
     from proofs_check.streams import tell
 
     tell(line)
+
+
+def tell_outdated(reasons: Sequence[str]) -> None:
+    """Say how many records were not taken, and why; nothing when there are none."""
+    if reasons:
+        count = len(reasons)
+        say(f"{count} record{'s' * (count != 1)} not taken, run again: {', '.join(sorted(set(reasons)))}")
 
 
 def pairs(values: Mapping[str, Any]) -> str:

@@ -5,7 +5,8 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
-from proofs_check.commands import _options, _output
+from proofs_check import signals
+from proofs_check.commands import _options, _output, _progress
 
 
 def certify(
@@ -47,12 +48,14 @@ def certify(
     json
         Write JSON to this file; - prints it, and nothing else.
     """
+    if (code := signals.supervised()) is not None:
+        return code
     from proofs_check.certify import certify as certified
     from sims.problem_files import load_problem, load_solution
     from sims.problem_sizes import require_certify
 
     answer = _output.Answer(json, inputs=[problem, solution])
-    with answer.working():
+    with answer.working(), _progress.progress(None, doing="certifying"):
         loaded = load_problem(problem)
         candidate = load_solution(solution, loaded)
         require_certify(loaded, candidate, exact=exact)

@@ -3,7 +3,7 @@
 import textwrap
 from typing import TYPE_CHECKING
 
-from proofs_check.commands import _options, _output
+from proofs_check.commands import _options, _output, _selection
 
 if TYPE_CHECKING:
     from proofs_check.registry import Claim
@@ -21,11 +21,11 @@ def claims(*idents: str, paper: _options.Paper | None = None, json: _options.Jso
     json
         Write JSON to this file; - prints it, and nothing else.
     """
-    from proofs_check.commands.verify import selected
     from proofs_check.standing import verdict_in_words
 
     answer = _output.Answer(json)
-    found = selected(idents, paper)
+    found = _selection.selected(idents, paper)
+    _selection.tell_broken()
     if idents:
         text = "\n\n".join(_whole(claim) for claim in found)
     else:

@@ -5,7 +5,8 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
-from proofs_check.commands import _options, _output
+from proofs_check import signals
+from proofs_check.commands import _options, _output, _progress
 
 
 def solve(
@@ -46,12 +47,14 @@ def solve(
     json
         Write JSON to this file; - prints it, and nothing else.
     """
+    if (code := signals.supervised()) is not None:
+        return code
     from sims.problem_files import encoded, load_problem
     from sims.problem_sizes import require_solve
     from sims.solve import solve as solved
 
     answer = _output.Answer(json, out=out, inputs=[problem])
-    with answer.working():
+    with answer.working(), _progress.progress(None, doing="solving"):
         loaded = load_problem(problem)
         require_solve(loaded)
         solution = solved(loaded, float(lam), tol=tol, max_rank=max_rank)

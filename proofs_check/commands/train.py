@@ -2,13 +2,14 @@
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 from cyclopts import Parameter
 
-from proofs_check.commands import _options, _output
+from proofs_check.commands import _options, _output, _progress
 
-_MOST_SEEDS = 10_000
+if TYPE_CHECKING:
+    from sims.records import RecordStore
 
 
 def train(
@@ -16,14 +17,16 @@ def train(
     benchmark: str,
     adapter: str,
     rank: _options.Rank = None,
-    seeds: Annotated[str, Parameter(allow_leading_hyphen=True)] = "0:1",
+    seeds: _options.Seeds = "0:1",
     set: Annotated[tuple[str, ...], Parameter(allow_leading_hyphen=True, negative="")] = (),  # noqa: A002
     records: Path | None = None,
+    fresh: Annotated[bool, Parameter(negative=())] = False,
     json: _options.Json = None,
 ) -> int:
     """Train an adapter on a benchmark, once for each seed.
 
-    A configuration that has a record is not run again; a run that was killed goes on with the seeds that have none.
+    A configuration that has a record of this code is not run again; a run that was killed goes on with the seeds that
+    have none. A seed's numbers are the same alone and together with others.
 
     Parameters
     ----------
@@ -41,6 +44,8 @@ def train(
         a_start=gaussian; "none" is no value. Give it once for each setting.
     records
         Folder of the records, one JSON file a run.
+    fresh
+        Run again what has a record.
     json
         Write JSON to this file; - prints it, and nothing else.
     """
@@ -52,7 +57,7 @@ def train(
     from sims.training.runs import train_seeds
 
     answer = _output.Answer(json)
-    chosen = parse_seeds(seeds)
+    chosen = _options.parse_seeds(seeds)
     if rank is None and adapter in FAMILIES and FAMILIES[adapter].ranked:
         raise BadInput(f"--rank is missing: the adapter {adapter} needs one; add --rank 8, say")
     settings = resolve(benchmark, adapter, 0 if rank is None else rank, overrides=parse_settings(set))
@@ -60,41 +65,19 @@ def train(
     compile_cache.enable()
     results: dict[int, dict[str, Any]] = {}
     try:
-        with answer.working(), _output.progress(len(chosen), "seed") as bar:
-            for result in train_seeds(settings, chosen, store=store, after=bar.update):
+        with answer.working(), _progress.progress(len(chosen), "seed") as bar:
+            for result in train_seeds(settings, chosen, store=store, fresh=fresh, after=bar.update):
                 results[result["seed"]] = result
     except KeyboardInterrupt as stop:
         kept = [results[seed] for seed in chosen if seed in results]
+        _output.tell_outdated(_reasons(store))
         answer.give(kept, _table(kept) if kept else "no seed finished")
         raise type(stop)(f"{len(kept)} of {len(chosen)} seeds finished, kept above") from None
     rows = [results[seed] for seed in chosen]
-    answer.give(rows, _table(rows))
+    _output.tell_outdated(_reasons(store))
+    reused = f"\n{len(store.taken)} of {len(rows)} from records" if store is not None and store.taken else ""
+    answer.give(rows, _table(rows) + reused)
     return 0
-
-
-def parse_seeds(text: str) -> list[int]:
-    """Return the seeds of "0:5", "3" or "0:3,7", in that order.
-
-    Raises:
-        BadInput: anything else, an empty range, a repeated seed, or more seeds than is sensible.
-    """
-    from sims.errors import BadInput
-
-    expected = "expected FIRST:END with FIRST < END such as 0:5, one seed, or a comma-separated list of these"
-    found: list[int] = []
-    for part in text.split(","):
-        ends = part.strip().split(":")
-        if len(ends) > 2 or not all(end.isascii() and end.isdigit() and len(end) <= 10 for end in ends):
-            raise BadInput(f"--seeds {text!r}: {expected}")
-        first, end = int(ends[0]), int(ends[-1]) + (len(ends) == 1)
-        if not first < end <= 2**32:
-            raise BadInput(f"--seeds {text!r}: {part!r} is empty or beyond {2**32 - 1}; {expected}")
-        if end - first > _MOST_SEEDS:
-            raise BadInput(f"--seeds {text!r}: {end - first} seeds, expected at most {_MOST_SEEDS}")
-        found.extend(range(first, end))
-    if len(set(found)) < len(found):
-        raise BadInput(f"--seeds {text!r}: a seed is given twice; {expected}")
-    return found
 
 
 def parse_settings(pairs: Sequence[str]) -> dict[str, str]:
@@ -116,6 +99,11 @@ def parse_settings(pairs: Sequence[str]) -> dict[str, str]:
             raise BadInput(f"--set {key} is given twice: {found[key]} and {value}")
         found[key] = value
     return found
+
+
+def _reasons(store: "RecordStore | None") -> list[str]:
+    """Return why records were not taken."""
+    return [] if store is None else [found.words for found in store.outdated.values()]
 
 
 def _table(rows: Sequence[dict[str, Any]]) -> str:

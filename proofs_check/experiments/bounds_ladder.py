@@ -27,7 +27,7 @@ import numpy as np
 
 from proofs_check.experiments._levels import sizes_at
 from sims import data as data_sets
-from sims.errors import BadInput
+from sims.errors import CannotServe
 from sims.supersample.protocol import Supersample, draw_supersample, run_protocol
 from sims.supersample.relu_features import relu_features
 from sims.supersample.ridge_heads import Adapter, RidgeHeads
@@ -61,7 +61,7 @@ def bounds_ladder(level: str, seed: int, data: str) -> dict[str, Any]:
     sizes = sizes_at(level, SIZES)
     loaded = data_sets.load(data, seed=seed)
     if loaded.classes < 2:
-        raise BadInput(f"{data} has no classes: the 0-1 loss needs at least two, use 'digits'")
+        raise CannotServe(f"{data} has no classes: the 0-1 loss needs at least two, use 'digits'")
     pool, labels = loaded.x_train, loaded.y_train.astype(np.int64)
     adapters = (
         Adapter("full"),
@@ -71,7 +71,7 @@ def bounds_ladder(level: str, seed: int, data: str) -> dict[str, Any]:
     )
     rows = [row for row in sizes.rows if 2 * row[0] <= len(pool)]
     if not rows:
-        raise BadInput(f"{data} has {len(pool)} training examples: expected at least {2 * sizes.rows[0][0]}")
+        raise CannotServe(f"{data} has {len(pool)} training examples: expected at least {2 * sizes.rows[0][0]}")
     return {
         "version": VERSION,
         "data": data,

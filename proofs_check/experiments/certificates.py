@@ -98,6 +98,7 @@ def certificates(level: str, seed: int, data: str) -> dict[str, Any]:
         "delta": DELTA,
         "panels": panels,
         "not_on_this_machine": absent,
+        "dtype": "float32",  # of the features
     }
 
 

@@ -88,7 +88,7 @@ def factor_similarity(level: str, seed: int, data: str) -> dict[str, Any]:
         how = sizes.sentences
         tasks = {name: text_setting(name, seed, samples=how.samples, tokens=TOKENS[name]) for name in TOKENS}
         settings.append(_similarities("MiniLM", tasks, how, seed, batching="map"))
-    return {"version": VERSION, "settings": settings}
+    return {"version": VERSION, "settings": settings, "dtype": "float32"}
 
 
 def _vectors(data: str, sizes: Sizes, seed: int) -> dict[str, Any]:

@@ -124,6 +124,7 @@ def factor_training(level: str, seed: int, data: str) -> dict[str, Any]:
         "settings": [_setting(name, sizes, seed) for name in names],
         "steps": _steps(vectors, sizes, seed),
         "starts": sizes.starts,
+        "dtype": "float32",
     }
 
 

@@ -3,22 +3,33 @@
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
-from os import PathLike
-from typing import Any
+from typing import Any, Protocol, runtime_checkable
 
-from sims.records import RecordStore, code_version
 
-_STORE: ContextVar[RecordStore | None] = ContextVar("store of finished parts", default=None)
+@runtime_checkable
+class Store(Protocol):
+    """What `sims.records.RecordStore` does, which is not imported: how records are written moves no number."""
+
+    def check_writable(self) -> None:
+        """Raise BadInput when nothing can be kept."""
+
+    def get(self, config: Mapping[str, Any], *modules: str) -> dict[str, Any] | None:
+        """Return what these modules, as they are now, have kept under this name."""
+
+    def put(self, config: Mapping[str, Any], result: Mapping[str, Any], *modules: str, experiment: str = "") -> object:
+        """Keep what these modules made."""
+
+
+_STORE: ContextVar[Store | None] = ContextVar("store of finished parts", default=None)
 
 
 @contextmanager
-def keeping(folder: str | PathLike[str]) -> Iterator[None]:
-    """Keep the finished parts of experiments in this folder, and take from there what this very code has finished.
+def keeping(store: Store) -> Iterator[None]:
+    """Keep the finished parts of experiments in this store, and take from there what this very code has finished.
 
     Raises:
-        BadInput: the folder cannot be written.
+        BadInput: the store cannot be written.
     """
-    store = RecordStore(folder)
     store.check_writable()
     token = _STORE.set(store)
     try:
@@ -32,9 +43,9 @@ def kept(experiment: str, named: Mapping[str, Any], part: Callable[[], dict[str,
     store = _STORE.get()
     if store is None:
         return part()
-    config = {"part of": experiment, "code": code_version(), **named}
-    found = store.get(config)
+    config, made_by = {"part of": experiment, **named}, f"proofs_check.experiments.{experiment}"
+    found = store.get(config, made_by)
     if found is None:
         found = part()
-        store.put(config, found, experiment=experiment)
+        store.put(config, found, made_by, experiment=experiment)
     return found

@@ -33,8 +33,7 @@ class Prepared(NamedTuple):
 class Benchmark:
     """A named benchmark. The first of ``backbones`` is its default; ``defaults`` are `RunSettings` fields.
 
-    ``rates`` holds the default step size of an adapter, "" that of any other. ``together`` is how many seeds a CPU
-    trains in one program: small networks gain from company, large ones only finish later.
+    ``rates`` holds the default step size of an adapter, "" that of any other.
     """
 
     name: str
@@ -43,7 +42,6 @@ class Benchmark:
     backbones: tuple[BackboneKind, ...]
     defaults: Mapping[str, Any]
     rates: Mapping[str, float]
-    together: int
     prepare: Callable[[RunSettings, Sequence[int]], Prepared]
 
     def default_settings(self, adapter: str) -> dict[str, Any]:

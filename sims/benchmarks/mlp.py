@@ -7,7 +7,6 @@ at the source's.
 """
 
 from collections.abc import Sequence
-from functools import lru_cache
 from math import isqrt
 from typing import Any
 
@@ -25,6 +24,7 @@ from sims.training.engine import Pool, fit
 from sims.training.model import Head, Params, random_head, start
 from sims.training.optimisers import Options
 from sims.training.settings import RunSettings
+from sims.used import remembered
 
 Array = Any
 _SOURCE_PART = 6  # the source task has the first 1/6 of the training part
@@ -39,7 +39,7 @@ _HIDDEN = {
 }
 
 
-@lru_cache(maxsize=2)
+@remembered(maxsize=2)
 def _samples(data: str, data_seed: int, dtype: str) -> tuple[Pool, int, int]:
     """Return all samples, training part first, in their order by seed; its size, and the number of classes."""
     found = load(data, seed=data_seed)
@@ -58,7 +58,7 @@ def quarter_turn(images: Float[Array, "n d"]) -> Float[np.ndarray, "n d"]:
     return np.rot90(np.asarray(images).reshape(n, side, side), axes=(1, 2)).reshape(n, d)
 
 
-@lru_cache(maxsize=8)
+@remembered(maxsize=8)
 def _pretrained(
     data: str, hidden: tuple[int, ...], data_seed: int, backbone_seed: int, dtype: str
 ) -> tuple[HiddenLayers, Head]:
@@ -109,7 +109,7 @@ def _prepare(data: str, hidden: tuple[int, ...], settings: RunSettings, seeds: S
     return Prepared(pool, rows, test, network, not own, network.names, head)
 
 
-def _benchmark(name: str, title: str, data: str, hidden: tuple[int, ...], together: int, **defaults: Any) -> Benchmark:
+def _benchmark(name: str, title: str, data: str, hidden: tuple[int, ...], **defaults: Any) -> Benchmark:
     return Benchmark(
         name=name,
         title=title,
@@ -117,7 +117,6 @@ def _benchmark(name: str, title: str, data: str, hidden: tuple[int, ...], togeth
         backbones=("random", "pretrained"),
         defaults={"weight_decay": 1e-2, **defaults},
         rates={"full": 1e-3, "": 3e-3},
-        together=together,
         prepare=lambda settings, seeds: _prepare(data, hidden, settings, seeds),
     )
 
@@ -132,7 +131,6 @@ MLPS = (
         _title("digits", _HIDDEN["tiny"]),
         "digits",
         _HIDDEN["tiny"],
-        8,
         epochs=60.0,
         batch_size=64,
     ),
@@ -142,7 +140,6 @@ MLPS = (
             _title("MNIST", hidden),
             "mnist",
             hidden,
-            4 if size in ("tiny", "small") else 1,
             epochs=20.0,
             batch_size=128,
         )
@@ -153,7 +150,6 @@ MLPS = (
         _title("Fashion-MNIST", _HIDDEN["medium"]),
         "fashion-mnist",
         _HIDDEN["medium"],
-        1,
         epochs=20.0,
         batch_size=128,
     ),

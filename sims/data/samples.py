@@ -6,7 +6,7 @@ import numpy as np
 from jaxtyping import Float, Int, Num
 
 from sims.data.dataset import Data, DataSet, Raw
-from sims.errors import BadInput
+from sims.errors import BadInput, CannotServe
 
 
 def _generator(seed: int) -> np.random.Generator:
@@ -44,7 +44,7 @@ def prepare(data_set: DataSet, raw: Raw, *, seed: int, samples: int | None, spli
     else:
         train, x_test, y_test = order, raw.x_test, raw.y_test
     if samples is not None and not 1 <= samples <= len(train):
-        raise BadInput(
+        raise CannotServe(
             f"samples {samples} is out of range: the training part of {data_set.name} has {len(train)}; "
             f"choose 1 to {len(train)}"
         )
@@ -89,11 +89,11 @@ def few_shot(
             samples of a class.
     """
     if data.classes == 0:
-        raise BadInput(f"{data.name} has no classes (regression): use load(..., samples=...) for a small sample")
+        raise CannotServe(f"{data.name} has no classes (regression): use load(..., samples=...) for a small sample")
     labels = tuple(range(data.classes)) if classes is None else tuple(int(c) for c in classes)
     if not labels or len(set(labels)) != len(labels) or not set(labels) <= set(range(data.classes)):
-        raise BadInput(
-            f"classes {list(labels)} is not a choice of labels: expected distinct integers 0..{data.classes - 1}"
+        raise CannotServe(
+            f"classes {list(labels)} are not labels of {data.name}: expected distinct integers 0..{data.classes - 1}"
         )
     counts = _counts(len(labels), per_class, samples)
 
@@ -102,7 +102,7 @@ def few_shot(
     for label, count in zip(labels, counts, strict=True):
         members = np.flatnonzero(data.y_train == label)
         if len(members) < count:
-            raise BadInput(
+            raise CannotServe(
                 f"{count} samples of class {label} were asked for: the training part of {data.name} has {len(members)}"
             )
         chosen.append(rng.permutation(members)[:count])

@@ -8,7 +8,7 @@ from jaxtyping import Int
 
 from sims.data.dataset import PAIR, DataSet, Labelled, RawText, TextData
 from sims.data.tsv import columns, rows, shortened
-from sims.errors import BadInput
+from sims.errors import BadInput, CannotServe
 
 # 1 for entailment; as numbers Hugging Face has them the other way round
 _RTE_LABELS = {"not_entailment": 0, "entailment": 1, "1": 0, "0": 1}
@@ -108,7 +108,7 @@ def few_shot_text(data: TextData, *, per_class: int, words: int = 1, seed: int =
     for label in range(data.classes):
         members = np.flatnonzero((data.y_train == label) & long_enough)
         if len(members) < per_class:
-            raise BadInput(
+            raise CannotServe(
                 f"{per_class} sentences of class {label} were asked for: the training part of {data.name} has "
                 f"{len(members)} of at least {words} words"
             )

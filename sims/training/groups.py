@@ -1,4 +1,8 @@
-"""Runs that differ in their seed alone, trained together on a benchmark, and what they leave behind."""
+"""Runs that differ in their seed alone, trained together on a benchmark, and what they leave behind.
+
+One compiled program trains all of a group, so that a run's numbers are those it has alone up to rounding only, which
+training can blow up. Where a number has to be that of the run, the group is one run (sims.training.runs).
+"""
 
 import platform
 import time
@@ -15,6 +19,7 @@ from sims.adapters.protocol import Adapter
 from sims.benchmarks.benchmark import Prepared, factor_keys
 from sims.benchmarks.registry import find_benchmark
 from sims.errors import BadInput
+from sims.threads import blas_on_one_thread
 from sims.training.engine import Batching, Fitted, fit, scores
 from sims.training.model import Runs, start, total_scalars, trained_scalars
 from sims.training.settings import RunSettings
@@ -55,6 +60,7 @@ def prepare(settings: RunSettings, seeds: Sequence[int]) -> Prepared:
     return benchmark.prepare(settings, seeds)
 
 
+@blas_on_one_thread()  # the starts of factors are factorisations
 def train_group(
     settings: RunSettings,
     seeds: Sequence[int],
@@ -129,7 +135,6 @@ def _record(group: Group, i: int) -> dict[str, Any]:
         "test_loss": _number(test_loss[i]),
         "diverged": not bool(np.isfinite(train_loss[i]) and np.isfinite(test_loss[i])),
         "seconds": group.seconds / len(group.seeds),
-        "trained_together": len(group.seeds),
         "curves": {
             "step": curves.step.tolist(),
             **{name: [_number(x) for x in getattr(curves, name)[i]] for name in curves._fields[1:]},

@@ -4,22 +4,14 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from typing import Any
 
-import jax
-
-from sims.benchmarks.registry import find_benchmark
 from sims.errors import BadInput
 from sims.records import RecordStore, config_hash
 from sims.training.config import as_config
 from sims.training.groups import train_group
 from sims.training.settings import RunSettings
 
-_ON_ACCELERATOR = 16
 EXPERIMENT = "train"
-
-
-def seeds_together(settings: RunSettings) -> int:
-    """Return how many seeds are trained in one program on this machine."""
-    return find_benchmark(settings.benchmark).together if jax.default_backend() == "cpu" else _ON_ACCELERATOR
+MADE_BY = "sims.training.groups"  # the module whose code, with all it imports, makes the numbers
 
 
 def train_seeds(
@@ -27,44 +19,39 @@ def train_seeds(
     seeds: Sequence[int],
     *,
     store: RecordStore | None = None,
-    together: int | None = None,
+    fresh: bool = False,
     after: Callable[[float], None] | None = None,
 ) -> Iterator[dict[str, Any]]:
     """Yield the result of every seed: those in the store first, as recorded, then the others as they finish.
 
+    Every seed is a program of its own, so that its numbers are the same to the last bit whatever else is asked for.
     ``settings.seed`` is replaced. Results have the key ``config_hash``, the name of the record. ``after(x)`` is told
     about progress, x in units of seeds. A killed call that is repeated goes on with the seeds that have no record.
+    Records of other code are not taken (``store.outdated`` tells which), with ``fresh`` none is.
 
     Raises:
         BadInput: no seed, a repeated seed, settings that do not fit, or a store that cannot be written.
     """
     if not seeds or len(set(seeds)) < len(seeds):
         raise BadInput(f"seeds {list(seeds)}: expected at least one, each once")
-    size = seeds_together(settings) if together is None else together
-    if size < 1:
-        raise BadInput(f"together {size} is out of range: expected at least 1")
     if store is not None:
         store.check_writable()
     todo = []
     for seed in seeds:
         config = as_config(replace(settings, seed=seed))
-        kept = None if store is None else store.get(config)
+        kept = None if store is None or fresh else store.get(config, MADE_BY)
         if kept is None:
             todo.append(seed)
             continue
         if after is not None:
             after(1.0)
         yield _told(kept, config)
-    for first in range(0, len(todo), size):
-        part = todo[first : first + size]
-        group = train_group(settings, part, after=None if after is None else _parts(after, len(part)))
-        finished = []
-        for seed, result in zip(part, group.records(), strict=True):
-            config = as_config(replace(settings, seed=seed))
-            if store is not None:
-                store.put(config, result, experiment=EXPERIMENT)
-            finished.append(_told(result, config))
-        yield from finished
+    for seed in todo:
+        (result,) = train_group(settings, [seed], after=None if after is None else _parts(after)).records()
+        config = as_config(replace(settings, seed=seed))
+        if store is not None:
+            store.put(config, result, MADE_BY, experiment=EXPERIMENT, fresh=fresh)
+        yield _told(result, config)
 
 
 def _told(result: dict[str, Any], config: dict[str, Any]) -> dict[str, Any]:
@@ -76,12 +63,12 @@ def _in_order(value: Any) -> Any:
     return {key: _in_order(value[key]) for key in sorted(value)} if isinstance(value, dict) else value
 
 
-def _parts(after: Callable[[float], None], seeds: int) -> Callable[[int, int], None]:
+def _parts(after: Callable[[float], None]) -> Callable[[int, int], None]:
     told = 0.0
 
     def tell(done: int, steps: int) -> None:
         nonlocal told
-        now = seeds * done / steps
+        now = done / steps
         after(now - told)
         told = now
 

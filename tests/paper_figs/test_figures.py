@@ -1,8 +1,10 @@
 """Every figure draws from its committed record, says what it shows, can be read at column width, and refuses others."""
 
 import json
+import re
 from itertools import combinations
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -35,7 +37,59 @@ def legend_labels(figure: Figure) -> str:
 
 def test_every_experiment_has_a_figure_and_every_figure_an_experiment() -> None:
     assert {spec.experiment for spec in SPECS} == set(experiments.EXPERIMENTS)
-    assert all(name == spec.name and spec.title and spec.caption for name, spec in GALLERY.items())
+    assert all(name == spec.name and spec.title for name, spec in GALLERY.items())
+
+
+@each_figure
+def test_the_caption_takes_its_numbers_from_the_record(spec: FigureSpec) -> None:
+    record = load_record(spec.experiment)
+    told = spec.caption(record)
+    assert told.endswith((".", ")."))
+    assert "nan" not in told
+    moved = spec.caption(record | {"result": _moved(record["result"])})
+    numbers, others = (re.findall(r"\d+\.?\d*", text) for text in (told, moved))
+    assert numbers != others
+    with pytest.raises(BadInput, match="the record is of 'something else', expected"):
+        spec.caption(record | {"experiment": "something else"})
+
+
+def _moved(value: Any) -> Any:
+    """Return the result with other real numbers, and with one where it counted none."""
+    if isinstance(value, dict):
+        return {key: _moved(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_moved(item) for item in value]
+    if isinstance(value, float):
+        return 1.3 * value - 0.2
+    return 1 if value == 0 and not isinstance(value, bool) else value
+
+
+def test_the_caption_of_the_factor_experiments_states_margins_and_edges() -> None:
+    record = load_record("factor_training")
+    told = GALLERY["factor_training"].caption(record)
+    rows = [row for setting in record["result"]["settings"] for row in setting["rows"]]
+    edge = sum(row["rate_at_edge"] for row in rows)
+    assert f"({edge} of {len(rows)} arms chose one at the edge of their grid)" in told
+    rte = next(s for s in record["result"]["settings"] if s["name"] == "glue-rte")
+    means = {
+        row["adapter"]: np.mean(row["test_accuracy"])
+        for row in rte["rows"]
+        if row["rank"] == 16 and row["start"] == "orthonormal"
+    }
+    difference = f"{means['a-only'] - means['b-only']:+.3f}".replace("-", "−")
+    assert re.search(rf"RTE, MiniLM: [^A-Z]*{re.escape(difference)} \(0\.\d+\) at 16", told)
+
+
+def test_captions_count_what_contradicts_them() -> None:
+    record = load_record("landscape_phase")
+    told = GALLERY["landscape_phase"].caption(record)
+    assert "Generic features: 0 of " in told
+    record["result"]["counts"]["generic_planted"]["spurious"][-1][0] = 1  # highest rank, one measurement
+    assert "Generic features: 1 of " in GALLERY["landscape_phase"].caption(record)
+    record = load_record("frontier")
+    assert "Marks against the frontier r(r+3)/2 = KN: 0 of " in GALLERY["frontier"].caption(record)
+    record["result"]["excluded"][0][-1] = True
+    assert "Marks against the frontier r(r+3)/2 = KN: 1 of " in GALLERY["frontier"].caption(record)
 
 
 @each_figure
@@ -158,7 +212,8 @@ def test_committed_records_tell_nothing_about_the_machine(name: str) -> None:
     record = json.loads(text)
     assert record["config"]["level"] in ("quick", "full")
     assert {"code", "versions", "dtype"} <= set(record["environment"])
-    assert record["environment"]["dtype"] == "float64"
+    single = ("factor_training", "factor_similarity", "certificates")
+    assert record["environment"]["dtype"] == ("float32" if name in single else "float64")
     for leak in ("/home", "/work", "/tmp", "/Users", "hostname", "platform"):
         assert leak not in text
 

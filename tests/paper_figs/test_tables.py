@@ -44,10 +44,10 @@ def test_the_command_writes_the_table_beside_the_picture(tmp_path: Path) -> None
     def draw(record: Mapping[str, Any]) -> Figure:
         return Figure(figsize=(1, 1))
 
-    spec = FigureSpec("one", "One", "A caption.", "some", draw, lambda record: TABLE)
+    spec = FigureSpec("one", "One", lambda record: "A caption.", "some", draw, lambda record: TABLE)
     files = _gallery.draw(spec, {}, tmp_path)
     assert files["csv"].read_text(encoding="utf-8") == TABLE.csv()
     assert files["tex"].read_text(encoding="utf-8") == TABLE.latex()
-    assert set(_gallery.draw(FigureSpec("two", "Two", "A caption.", "some", draw), {}, tmp_path)) == {
-        *("name", "title", "caption", "png", "pdf")
+    assert set(_gallery.draw(FigureSpec("two", "Two", lambda record: "A caption.", "some", draw), {}, tmp_path)) == {
+        *("name", "title", "caption", "png", "pdf", "made", "stale")
     }

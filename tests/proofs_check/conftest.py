@@ -7,7 +7,7 @@ import pytest
 
 from proofs_check import registry
 from proofs_check.__main__ import main
-from proofs_check.commands import _gallery
+from proofs_check.commands import _gallery, _selection
 from tests.proofs_check import fake_claims
 
 
@@ -15,6 +15,12 @@ from tests.proofs_check import fake_claims
 def in_this_process(monkeypatch):
     """Run claims in this process unless a test asks for workers: fakes do not exist elsewhere."""
     monkeypatch.setenv("LORA_THEORY_WORKERS", "1")
+
+
+@pytest.fixture(autouse=True)
+def remembers_nothing(monkeypatch, tmp_path_factory):
+    """Keep what differed the last time out of the user's own folder."""
+    monkeypatch.setattr(_selection, "_memory", lambda: tmp_path_factory.getbasetemp() / "last_differed.json")
 
 
 @pytest.fixture

@@ -79,8 +79,12 @@ def install_sleeping():
     install((make("NTK-A"), make("NTK-S", sleeping), make("NTK-Z")))
 
 
+def with_a_dying_one():
+    return (make("NTK-A"), make("NTK-D", dying), *(make(f"NTK-{letter}") for letter in "XYZ"))
+
+
 def install_dying():
-    install((make("NTK-A"), make("NTK-D", dying)))
+    install(with_a_dying_one())
 
 
 def figure_spec(name, experiment):

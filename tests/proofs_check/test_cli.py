@@ -179,7 +179,7 @@ def test_workers_print_the_ledger_of_this_process(run, claims, monkeypatch):
     ]
     for rows in results:
         for row in rows:
-            row["seconds"] = 0.0
+            row["seconds"], row["made"] = 0.0, {}
     assert results[0] == results[1]
 
 
@@ -360,4 +360,5 @@ def test_pairs_are_aligned_and_nested_names_joined():
 
 def test_rows_of_the_command_are_rows_of_run_claim(run, claims):
     row = json.loads(run("verify", "NTK-A", "--level", "smoke", "--json", "-")[1])[0]
-    assert row | {"seconds": 0.0} == run_claim("NTK-A", "smoke", 0, "digits") | {"seconds": 0.0}
+    unlike = {"seconds": 0.0, "made": {}, "from_record": False}
+    assert row | unlike == run_claim("NTK-A", "smoke", 0, "digits") | unlike

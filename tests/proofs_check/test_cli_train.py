@@ -5,7 +5,9 @@ import json
 import numpy as np
 import pytest
 
-from proofs_check.commands.train import parse_seeds, parse_settings
+from proofs_check.commands._options import parse_seeds
+from proofs_check.commands.train import parse_settings
+from sims import standing as standing_module
 from sims.benchmarks import mlp
 from sims.data import Data
 from sims.errors import BadInput
@@ -44,6 +46,27 @@ def test_a_repeated_command_trains_nothing(run, tmp_path, monkeypatch):
 
     monkeypatch.setattr(runs_module, "train_group", never)
     assert run(*arguments) == first
+    code, out, err = run(*arguments[:-2])
+    assert (code, err) == (0, "")
+    assert out.splitlines()[-1] == "2 of 2 from records"
+
+
+def test_records_of_other_code_are_run_again_and_said_and_fresh_runs_all(run, tmp_path, monkeypatch):
+    arguments = (*B_ONLY, "--seeds", "0:2", *QUICK, "--records", tmp_path)
+    run(*arguments)
+    with monkeypatch.context() as changed:
+        changed.setattr(standing_module, "fingerprint", lambda *modules: "other")
+        code, out, err = run(*arguments)
+    assert code == 0
+    assert "from records" not in out
+    assert err == "lora-theory: 2 records not taken, run again: made by other code\n"
+    before = {path: path.stat().st_mtime_ns for path in tmp_path.iterdir()}
+    assert run(*arguments)[1].endswith("2 of 2 from records\n")
+    assert {path: path.stat().st_mtime_ns for path in tmp_path.iterdir()} == before
+    code, out, err = run(*arguments, "--fresh")
+    assert (code, err) == (0, "")
+    assert "from records" not in out
+    assert all(path.stat().st_mtime_ns > before[path] for path in tmp_path.iterdir())
 
 
 def test_without_json_there_is_a_table(run):
@@ -108,7 +131,7 @@ def test_ctrl_c_keeps_the_seeds_that_are_finished(run, tmp_path, monkeypatch):
     real = runs_module.train_group
 
     def stopped(settings, seeds, **options):
-        if 8 in seeds:  # the second group
+        if 8 in seeds:
             raise KeyboardInterrupt
         return real(settings, seeds, **options)
 

@@ -2,15 +2,20 @@
 
 import json
 import math
+import sys
 
 import pytest
 from distributed import LocalCluster
 
 from proofs_check import executors
 from proofs_check.evidence import Evidence, Measurement
-from proofs_check.execute import MOST_MEASUREMENTS, run_claim, run_many
+from proofs_check.execute import MOST_MEASUREMENTS, run_claim
 from proofs_check.ledger import as_expected, exit_code, json_ready, table, to_json
-from sims.errors import BadInput
+from proofs_check.registry import find
+from proofs_check.work import claim_task, row_of
+from sims.data import load
+from sims.errors import BadInput, CannotServe
+from sims.queue import finished
 from tests.proofs_check import fake_claims
 
 STABLE = {
@@ -20,8 +25,18 @@ STABLE = {
 IDS = ["NTK-C", "NTK-A", "NTK-B"]
 
 
+def run_many(idents, level, seed, data, place=None, on_row=lambda row: None):
+    """Return the rows in the order of the ids; ``on_row`` sees each as soon as it is finished."""
+    rows = {}
+    tasks = [claim_task(find(ident), level, seed, data, kept=False) for ident in idents]
+    for outcome in finished(tasks, None, place):
+        rows[outcome.task.name] = row_of(outcome)
+        on_row(rows[outcome.task.name])
+    return [rows[ident] for ident in idents]
+
+
 def without_seconds(rows):
-    return [row | {"seconds": 0.0} for row in rows]
+    return [row | {"seconds": 0.0, "made": row["made"] | {"time": "then"}} for row in rows]
 
 
 def test_a_row_has_the_stable_keys_and_the_numbers_of_the_worst_instance(claims):
@@ -30,9 +45,10 @@ def test_a_row_has_the_stable_keys_and_the_numbers_of_the_worst_instance(claims)
     assert row["measured"] == {"gap": 3.25, "rank": 3.0}
     assert row["predicted"] == {"gap": 13.0, "rank": 3.0}
     assert (row["verdict"], row["slack"], row["instances"], row["certificate"]) == ("holds", 0.0, 2, "exact")
-    assert row["negative_control"] == {"statement": "without the hypothesis", "expected": "fails", "verdict": "fails"}
+    control = {"statement": "without the hypothesis", "expected": "fails", "verdict": "fails", "data": "none"}
+    assert row["negative_control"] == control
     assert (row["control_measured"], row["control_predicted"]) == ({"gap": 2.0}, {"gap": 1.0})
-    assert (row["level"], row["seed"], row["data"], row["seeds"]) == ("smoke", 3, "digits", [3])
+    assert (row["level"], row["seed"], row["data"], row["seeds"]) == ("smoke", 3, "none", [3])
     assert as_expected(row)
 
 
@@ -45,6 +61,43 @@ def test_an_exception_inside_a_check_is_inconclusive_and_told(claims):
     assert control["negative_control"]["verdict"] == "inconclusive"
     assert not as_expected(row)
     assert not as_expected(control)
+
+
+@pytest.mark.parametrize("code", [0, 3, None])
+def test_a_check_that_calls_sys_exit_is_inconclusive_and_stops_nothing_else(claims, code):
+    def leaving(level, seed, data):
+        sys.exit(code)
+
+    claims(fake_claims.make("NTK-E", leaving), fake_claims.make("NTK-K", control=leaving), fake_claims.make("NTK-Z"))
+    row, control, other = run_many(["NTK-E", "NTK-K", "NTK-Z"], "smoke", 0, "digits")
+    assert row["verdict"] == control["negative_control"]["verdict"] == "inconclusive"
+    assert row["error"] == f"SystemExit: {code}".removesuffix(": None")
+    assert exit_code([row]) == exit_code([control]) == 1
+    assert as_expected(other)
+
+
+def test_data_that_cannot_serve_are_replaced_openly(claims):
+    def reads(level, seed, data):
+        if load(data).classes < 3:
+            raise CannotServe(f"{data} has no three classes")
+        return fake_claims.within(level, seed, data)
+
+    claims(fake_claims.make("NTK-R", reads), fake_claims.make("NTK-N"))
+    row = run_claim("NTK-R", "smoke", 0, "breast-cancer")
+    assert (row["verdict"], row["data"], row["data_asked"]) == ("holds", "digits", "breast-cancer")
+    assert row["notes"][0] == "ran on digits instead of breast-cancer: breast-cancer has no three classes"
+    assert run_claim("NTK-R", "smoke", 0, "wine")["data"] == "wine"
+    assert run_claim("NTK-N", "smoke", 0, "wine")["data"] == "none"  # it reads none
+
+
+def test_data_that_a_check_replaces_by_itself_are_named(claims):
+    def reads(level, seed, data):
+        load("digits")
+        return fake_claims.within(level, seed, "digits")
+
+    claims(fake_claims.make("NTK-R", reads))
+    row = run_claim("NTK-R", "smoke", 0, "wine")
+    assert (row["data"], row["notes"][0]) == ("digits", "wine was asked for, digits is what ran")
 
 
 def test_a_check_that_returns_no_evidence_is_inconclusive(claims):
@@ -80,11 +133,12 @@ def test_worker_processes_give_the_rows_of_this_process(claims):
     assert without_seconds(rows) == without_seconds(run_many(IDS, "quick", 1, "digits"))
 
 
-def test_a_worker_that_dies_leaves_the_finished_rows_and_says_what_is_lost(claims):
-    claims(fake_claims.make("NTK-A"), fake_claims.make("NTK-D", fake_claims.dying))
-    with executors.process_pool(1, fake_claims.install_dying) as pool:
-        first, lost = run_many(["NTK-A", "NTK-D"], "smoke", 0, "digits", pool)
-    assert first["verdict"] == "holds"
+def test_a_worker_that_dies_costs_its_own_claim_alone(claims):
+    claims(*fake_claims.with_a_dying_one())
+    idents = ["NTK-A", "NTK-D", "NTK-X", "NTK-Y", "NTK-Z"]
+    with executors.process_pool(2, fake_claims.install_dying) as pool:
+        first, lost, *others = run_many(idents, "smoke", 0, "digits", pool)
+    assert {row["verdict"] for row in (first, *others)} == {"holds"}
     assert lost["verdict"] == "inconclusive"
     assert lost["notes"][0].startswith("worker lost: BrokenProcessPool")
 
@@ -106,6 +160,42 @@ def test_a_scheduler_without_workers_is_refused():
         executors.cluster(local.scheduler_address),
     ):
         pass
+
+
+@pytest.mark.parametrize(
+    ("measured", "predicted", "tolerance", "shown"),
+    [
+        (1.000001, 1.0, 1e-7, "1.000001 == 1 ± 1e-07"),
+        (1.0000010003, 1.0, 1e-6, "1.0000010003 == 1 ± 1e-06"),
+        (2.0, 1.0, 0.0, "2 == 1"),
+        (1234567.25, 1234567.0, 0.0, "1234567.2 == 1234567"),
+    ],
+)
+def test_a_violated_number_is_shown_with_the_digits_that_violate_it(claims, measured, predicted, tolerance, shown):
+    def check(level, seed, data):
+        return Evidence((Measurement("x", measured, predicted, "==", tolerance=tolerance),), 1)
+
+    claims(fake_claims.make("NTK-R", check))
+    assert f"x: {shown}" in table([run_claim("NTK-R", "smoke", 0, "digits")], 200)
+
+
+def test_a_cluster_without_its_package_is_refused_in_one_line(monkeypatch):
+    monkeypatch.setitem(sys.modules, "distributed", None)
+    with (
+        pytest.raises(BadInput, match=r"--scheduler 'x:1' needs the package distributed, .*; install it"),
+        executors.cluster("x:1"),
+    ):
+        pass
+
+
+def test_more_workers_than_the_memory_holds_are_refused_with_the_estimate(monkeypatch):
+    monkeypatch.setattr(executors, "available", lambda: 2 * 10**9)
+    with (
+        pytest.raises(BadInput, match=r"--workers 1024 needs about 461 GB .*2 GB are free; use --workers 4 or fewer"),
+        executors.process_pool(1024),
+    ):
+        pass
+    executors.check_memory(4)
 
 
 def test_json_is_strict_and_its_words_read_back_as_numbers():
@@ -134,3 +224,10 @@ def test_the_table_shows_a_tolerance_where_it_decides(claims):
 
     claims(fake_claims.make("NTK-R", check))
     assert "rate: -0.625 == -0.5 ± 0.25" in table([run_claim("NTK-R", "smoke", 0, "digits")], 120)
+
+
+def test_the_data_of_a_row_are_those_that_ran_not_those_asked_for():
+    row = run_claim("ASY-GRAD", "smoke", 0, "glue-sst2")  # sentences: it falls back to the embedded digits
+    assert (row["data"], row["data_asked"], row["negative_control"]["data"]) == ("digits", "glue-sst2", "digits")
+    assert run_claim("ASY-GRAD", "smoke", 0, "wine")["data"] == "wine"
+    assert run_claim("BND-OCCAM-KL", "smoke", 0, "digits")["data"] == "none"

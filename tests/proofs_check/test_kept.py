@@ -4,9 +4,10 @@ from pathlib import Path
 
 import pytest
 
-from proofs_check.experiments import kept as module
 from proofs_check.experiments.kept import keeping, kept
+from sims import standing as standing_module
 from sims.errors import BadInput
+from sims.records import RecordStore
 
 
 class Part:
@@ -23,23 +24,23 @@ class Part:
 def test_a_part_is_run_once_where_it_is_kept_and_always_where_it_is_not(tmp_path: Path) -> None:
     part = Part()
     for _ in range(2):
-        kept("x", {"arm": 1}, part)
+        kept("frontier", {"arm": 1}, part)
     assert part.runs == 2
     for _ in range(2):  # the second time as after a restart
-        with keeping(tmp_path):
-            assert kept("x", {"arm": 1}, part) == {"run": 3}
-    with keeping(tmp_path):
-        assert kept("x", {"arm": 2}, part) == {"run": 4}
-        assert kept("y", {"arm": 1}, part) == {"run": 5}
-    assert kept("x", {"arm": 1}, part) == {"run": 6}
+        with keeping(RecordStore(tmp_path)):
+            assert kept("frontier", {"arm": 1}, part) == {"run": 3}
+    with keeping(RecordStore(tmp_path)):
+        assert kept("frontier", {"arm": 2}, part) == {"run": 4}
+        assert kept("ntk_width", {"arm": 1}, part) == {"run": 5}
+    assert kept("frontier", {"arm": 1}, part) == {"run": 6}
 
 
 def test_parts_of_other_code_are_not_taken(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     part = Part()
-    with keeping(tmp_path):
-        kept("x", {}, part)
-        monkeypatch.setattr(module, "code_version", lambda: "another")
-        assert kept("x", {}, part) == {"run": 2}
+    with keeping(RecordStore(tmp_path)):
+        kept("frontier", {}, part)
+        monkeypatch.setattr(standing_module, "fingerprint", lambda *modules: "another")
+        assert kept("frontier", {}, part) == {"run": 2}
 
 
 def test_a_part_that_fails_leaves_nothing(tmp_path: Path) -> None:
@@ -47,12 +48,12 @@ def test_a_part_that_fails_leaves_nothing(tmp_path: Path) -> None:
         raise ArithmeticError("no")
 
     part = Part()
-    with keeping(tmp_path):
+    with keeping(RecordStore(tmp_path)):
         with pytest.raises(ArithmeticError):
-            kept("x", {}, fails)
-        assert kept("x", {}, part) == {"run": 1}
+            kept("frontier", {}, fails)
+        assert kept("frontier", {}, part) == {"run": 1}
 
 
 def test_a_folder_that_cannot_be_written_is_refused_before_anything_runs() -> None:
-    with pytest.raises(BadInput, match="cannot be written"), keeping("/dev/null/parts"):
+    with pytest.raises(BadInput, match="cannot be written"), keeping(RecordStore("/dev/null/parts")):
         pass

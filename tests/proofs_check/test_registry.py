@@ -1,5 +1,7 @@
 """The registry: declarations, order, look-up."""
 
+import re
+import sys
 from typing import get_args
 
 import pytest
@@ -78,6 +80,73 @@ def test_an_id_is_declared_once(empty):
 def test_an_incomplete_declaration_is_refused(empty, changes, message):
     with pytest.raises(ValueError, match=message):
         declare(**changes)(fake_claims.within)
+
+
+@pytest.mark.parametrize(
+    "ident", ["", "NTK/X", "../X", "NTK\\X", "NTK X", ".X", "X.", "NTK:X", "NTK-\n", "-X", "A..B/", "é"]
+)
+def test_an_id_with_path_characters_is_refused(ident):
+    with pytest.raises(ValueError, match="an id has letters, digits and"):
+        fake_claims.make(ident)
+
+
+def test_ids_that_differ_in_case_only_are_refused(empty):
+    declare("NTK-W")(fake_claims.within)
+    with pytest.raises(ValueError, match=r"claim NTK-W \(or ntk-w\) is declared twice: .*within and .*printing"):
+        declare("ntk-w")(fake_claims.printing)
+
+
+GOOD = """
+from proofs_check.registry import claim
+from tests.proofs_check.fake_claims import violated, within
+
+@claim(id="NTK-PLANTED{n}", paper="ntk", statement="s", source="s", kind="upper", control="c", control_check=violated)
+def check(level, seed, data):
+    return within(level, seed, data)
+"""
+
+
+@pytest.fixture
+def planted(empty, monkeypatch, tmp_path):
+    """Return a function that puts files of claims into a package in place of proofs_check.claims."""
+    names = []
+
+    def plant(**files):
+        for name, text in files.items():
+            (tmp_path / f"{name}.py").write_text(text)
+            names.append(f"proofs_check.claims.{name}")
+        monkeypatch.setattr("proofs_check.claims.__path__", [str(tmp_path)])
+
+    monkeypatch.setattr(registry, "_BROKEN", {})
+    yield plant
+    for name in names:
+        sys.modules.pop(name, None)
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        ("def check(:", "line 1: SyntaxError"),
+        ("raise RuntimeError('no\\nway')", "RuntimeError: no way"),
+        ("import sys; sys.exit(0)", "SystemExit: 0"),
+        ("import no_such_module", "ModuleNotFoundError: No module named 'no_such_module'"),
+        (GOOD.format(n="/3"), "ValueError: claim 'NTK-PLANTED/3'"),
+        (GOOD.format(n=1).lower().replace("ntk-planted1", "ntk-Planted1"), "ValueError: claim NTK-PLANTED1 .or ntk"),
+        (GOOD.format(n=4) + "1 / 0", "ZeroDivisionError"),
+    ],
+)
+def test_a_broken_file_names_itself_and_costs_its_own_claims_alone(planted, run, text, reason):
+    planted(aa_good=GOOD.format(n=1), bad=text, good=GOOD.format(n=2))
+    assert [c.id for c in registry.all_claims()] == ["NTK-PLANTED1", "NTK-PLANTED2"]
+    (line,) = registry.broken()
+    assert re.search(rf"^proofs_check/claims/bad\.py cannot be used \({reason}.*its claims are left out", line)
+    assert registry.broken() == (line,)  # it is not tried again
+    with pytest.raises(BadInput, match=r"unknown claim 'NTK-PLANTED4'.*claims/bad\.py cannot be used"):
+        registry.find("NTK-PLANTED4")
+    code, out, err = run("verify", "--level", "smoke")
+    assert (code, err.count("bad.py cannot be used")) == (1, 1)  # what is left out is not verified
+    assert "2 claims, 2 as expected" in out
+    assert run("verify", "NTK-PLANTED1", "--level", "smoke")[0] == 0
 
 
 def test_papers_and_kinds_outside_the_contract_are_refused():

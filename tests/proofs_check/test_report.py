@@ -52,6 +52,7 @@ def row(ident="NTK-T3.1", verdict="holds", expected="holds", control="fails", **
         "level": "quick",
         "seed": 0,
         "data": "digits",
+        "data_asked": "digits",
         "seconds": 1.2,
         "sizes": {"m": 8},
         "seeds": [0, 1, 2],

@@ -17,17 +17,18 @@ from pydantic import BaseModel
 
 from sims import records as records_module
 from sims.errors import BadInput
+from sims.fingerprint import fingerprint, of_everything
 from sims.records import (
     CorruptedRecordWarning,
     Record,
     RecordStore,
     canonical_json,
-    code_version,
     config_hash,
     environment,
     read_record,
     write_record,
 )
+from sims.standing import standing
 
 leaves = st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text()
 values = st.recursive(
@@ -117,28 +118,22 @@ def test_numbers_that_are_not_finite_become_null(tmp_path: Path) -> None:
 def test_a_record_knows_where_it_comes_from(tmp_path: Path) -> None:
     store = RecordStore(tmp_path)
     record = read_record(store.put({"seed": 0}, {}))
-    assert record.environment.keys() == environment().keys()
-    assert record.environment["code"] == code_version()
+    assert record.environment.keys() == environment().keys() | {"digest"}
+    assert record.environment["code"] == of_everything()
     assert record.environment["dtype"] == "float64"
     assert {"jax", "numpy", "scipy"} <= record.environment["versions"].keys()
 
 
-def test_the_code_version_changes_with_any_source(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    package = tmp_path / "planted_package"
-    package.mkdir()
-    source = package / "__init__.py"
-    monkeypatch.syspath_prepend(tmp_path)
-    monkeypatch.setattr(records_module, "PACKAGES", ("planted_package",))
-    versions = []
-    for text in ("a = 1\n", "a = 2\n", "a = 1\n", "a = 1\r\n"):
-        source.write_bytes(text.encode())
-        versions.append(code_version.__wrapped__())
-    (package / "more.py").write_text("")
-    versions.append(code_version.__wrapped__())
-    one, two, again, carriage_returns, more = versions
-    assert one == again == carriage_returns
-    assert len({one, two, more}) == 3
-    assert len(one) == 12
+def test_a_record_says_which_modules_made_it_in_which_precision(tmp_path: Path) -> None:
+    store = RecordStore(tmp_path)
+    record = read_record(store.put({"seed": 0}, {"dtype": "float32"}, "sims.training.batches"))
+    assert record.environment["modules"] == ["sims.training.batches"]
+    assert record.environment["code"] == fingerprint("sims.training.batches")
+    assert record.environment["dtype"] == "float32"
+    assert standing(record.environment, "sims.training.batches").current
+    assert standing(record.environment, "sims.training.engine").words == "made by other code"
+    old = {key: value for key, value in record.environment.items() if key != "modules"}
+    assert standing(old, "sims.training.batches").words == "made by code unknown"
 
 
 def test_a_record_is_frozen_and_knows_its_fields() -> None:

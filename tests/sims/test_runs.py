@@ -1,14 +1,19 @@
 """Settings from outside, and runs with records: no run twice, a killed sweep resumes, equal settings share a name."""
 
+import json
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
+from sims import standing as standing_module
 from sims.errors import BadInput
-from sims.records import RecordStore, config_hash
+from sims.records import CorruptedRecordWarning, RecordStore, config_hash, read_record
 from sims.training import runs as runs_module
 from sims.training.config import as_config, resolve
-from sims.training.runs import seeds_together, train_seeds
+from sims.training.runs import train_seeds
 from sims.training.settings import RunSettings
 
 SETTINGS = {"max_steps": 4, "samples": 40, "batch_size": 8, "evaluations": 2}
@@ -37,7 +42,7 @@ def test_a_repeated_configuration_is_not_run_again(tmp_path: Path, trained: list
     first = list(train_seeds(tiny(), [0, 1], store=store))
     files = {path: path.read_bytes() for path in tmp_path.glob("*.json")}
     again = list(train_seeds(tiny(), [1, 0], store=store))
-    assert trained == [[0, 1]]
+    assert trained == [[0], [1]]
     assert again == first[::-1]
     assert {path: path.read_bytes() for path in tmp_path.glob("*.json")} == files
     assert {path.stem for path in files} == {row["config_hash"] for row in first}
@@ -57,12 +62,12 @@ def test_a_killed_sweep_goes_on_with_the_seeds_that_have_no_record(
     monkeypatch.setattr(runs_module, "train_group", killed)
     found = []
     with pytest.raises(KeyboardInterrupt):
-        found.extend(train_seeds(tiny(), [0, 1, 2, 3], store=store, together=2))
-    assert trained == [[0, 1]]
+        found.extend(train_seeds(tiny(), [0, 1, 2, 3], store=store))
+    assert trained == [[0], [1]]
     assert len(list(store.records())) == 2
     monkeypatch.setattr(runs_module, "train_group", real)
-    rows = list(train_seeds(tiny(), [0, 1, 2, 3], store=store, together=2))
-    assert trained == [[0, 1], [2, 3]]
+    rows = list(train_seeds(tiny(), [0, 1, 2, 3], store=store))
+    assert trained == [[0], [1], [2], [3]]
     assert sorted(row["seed"] for row in rows) == [0, 1, 2, 3]
 
 
@@ -71,7 +76,7 @@ def test_progress_adds_up_to_the_seeds_with_and_without_records(tmp_path: Path) 
     store = RecordStore(tmp_path)
     list(train_seeds(tiny(), [0], store=store, after=told.append))
     assert abs(sum(told) - 1) < 1e-9
-    list(train_seeds(tiny(), [0, 1, 2], store=store, together=2, after=told.append))
+    list(train_seeds(tiny(), [0, 1, 2], store=store, after=told.append))
     assert abs(sum(told) - 4) < 1e-9
 
 
@@ -132,10 +137,97 @@ def test_however_many_epochs_max_steps_cuts_them() -> None:
         settings.options(1437)
 
 
-def test_seeds_are_checked_and_grouped_by_the_benchmark() -> None:
-    assert seeds_together(tiny()) == 8
+def test_seeds_are_checked() -> None:
     for seeds in ([], [1, 1]):
         with pytest.raises(BadInput, match="expected at least one, each once"):
             list(train_seeds(tiny(), seeds))
-    with pytest.raises(BadInput, match="together 0 is out of range"):
-        list(train_seeds(tiny(), [0], together=0))
+
+
+NUMBERS = ("train_loss", "test_loss", "train_metric", "test_metric", "curves")
+PROGRAM = """
+import json, sys
+from sims.training.config import resolve
+from sims.training.runs import train_seeds
+
+adapter, rank, seeds, overrides = json.loads(sys.argv[1])
+settings = resolve("digits-mlp", adapter, rank, overrides=overrides)
+numbers = [{key: row[key] for key in sys.argv[2:]} for row in train_seeds(settings, seeds)]
+print(json.dumps(numbers[-1]))
+"""
+
+
+def in_a_process(threads: int, *asked: object) -> str:
+    """Return the numbers of the last seed, trained in a process of this many threads of every kind."""
+    names = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NPROC")
+    done = subprocess.run(
+        [sys.executable, "-c", PROGRAM, json.dumps(asked), *NUMBERS],
+        env=os.environ | dict.fromkeys(names, str(threads)),
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    return done.stdout
+
+
+@pytest.mark.parametrize(
+    ("adapter", "rank", "overrides"),
+    [
+        ("b-only", 16, {"lr": "2e-2", "max_steps": 150}),
+        ("lora", 8, {"a_start": "singular-right", "max_steps": 60, "dtype": "float64"}),
+    ],
+)
+def test_a_seed_fixes_its_result_whatever_its_company_and_the_threads(
+    adapter: str, rank: int, overrides: dict[str, object]
+) -> None:
+    alone = in_a_process(1, adapter, rank, [1], overrides)
+    assert in_a_process(4, adapter, rank, [3, 0, 1], overrides) == alone
+    assert in_a_process(2, adapter, rank, [1], overrides | {"lr": "1.9e-2"}) != alone
+
+
+def test_the_record_of_a_seed_has_the_precision_of_its_run(tmp_path: Path) -> None:
+    for dtype in ("float32", "float64"):
+        store = RecordStore(tmp_path / dtype)
+        list(train_seeds(resolve("digits-mlp", "rank0", overrides=SETTINGS | {"dtype": dtype}), [0], store=store))
+        (record,) = store.records()
+        assert record.environment["dtype"] == record.result["dtype"] == dtype
+
+
+def test_records_of_other_code_or_libraries_are_run_again_and_that_is_noted(
+    tmp_path: Path, trained: list[list[int]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    list(train_seeds(tiny(), [0], store=RecordStore(tmp_path)))
+    with monkeypatch.context() as changed:
+        changed.setattr(standing_module, "fingerprint", lambda *modules: "other")
+        store = RecordStore(tmp_path)
+        list(train_seeds(tiny(), [0], store=store))
+        assert [found.words for found in store.outdated.values()] == ["made by other code"]
+    with monkeypatch.context() as changed:
+        changed.setattr(standing_module, "libraries", lambda *modules: {"jax": "1000.0"})
+        store = RecordStore(tmp_path)
+        list(train_seeds(tiny(), [0], store=store))
+        assert [found.words.startswith("made with jax ") for found in store.outdated.values()] == [True]
+    assert trained == [[0]] * 3
+    store = RecordStore(tmp_path)
+    list(train_seeds(tiny(), [0], store=store))
+    assert (trained, len(store.taken), store.outdated) == ([[0]] * 3, 1, {})
+    list(train_seeds(tiny(), [0], store=store, fresh=True))
+    assert trained == [[0]] * 4
+
+
+@pytest.mark.parametrize("damage", ["", "{}", "half", "emptied", "edited"])
+def test_a_damaged_record_is_made_again(tmp_path: Path, trained: list[list[int]], damage: str) -> None:
+    (first,) = train_seeds(tiny(), [0], store=RecordStore(tmp_path))
+    (path,) = tmp_path.glob("*.json")
+    whole = path.read_text()
+    content = json.loads(whole)
+    changed = {
+        "half": whole[: len(whole) // 2],
+        "emptied": json.dumps(content | {"result": {}}),
+        "edited": json.dumps(content | {"result": content["result"] | {"test_metric": 1.0}}),
+    }
+    path.write_text(changed.get(damage, damage))
+    with pytest.warns(CorruptedRecordWarning):
+        (again,) = train_seeds(tiny(), [0], store=RecordStore(tmp_path))
+    assert trained == [[0], [0]]
+    assert {key: again[key] for key in NUMBERS} == {key: first[key] for key in NUMBERS}
+    assert read_record(path).result["test_metric"] == first["test_metric"]
