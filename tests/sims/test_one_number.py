@@ -82,7 +82,7 @@ def test_what_is_loaded_and_looked_for_is_noted_also_from_memory_and_also_outsid
 
 
 def test_data_that_are_looked_for_in_vain_are_noted(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("sims.data.catalogue.locate", lambda data_set, file: None)
+    monkeypatch.setattr("sims.data.catalogue._present", lambda data_set: [])
     with using() as used:
         assert status("glue-rte") == "not on this machine"
         status("digits")
