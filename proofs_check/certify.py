@@ -17,7 +17,7 @@ from sims.convex_problem import ConvexProblem
 from sims.errors import BadInput
 from sims.problem_files import Candidate
 from sims.scaling import Units, normalised, without_loss
-from sims.solvers.threads import one_blas_thread
+from sims.threads import blas_on_one_thread
 from theory.convex_lora import OptimalityReport
 from theory.factorisation import factor_penalty, rebalanced
 
@@ -33,7 +33,7 @@ class Posed:
     units: Units
 
 
-@one_blas_thread()
+@blas_on_one_thread()
 def certify(
     problem: ConvexProblem, candidate: Candidate, lam: Fraction, *, exact: bool = False, tol: float = 1e-8
 ) -> dict[str, Any]:

@@ -33,15 +33,3 @@ def scipy_on_one_thread() -> Iterator[None]:
     finally:
         for pool, threads in zip(pools, before, strict=True):
             pool.set_num_threads(threads)
-
-
-@contextmanager
-def one_blas_thread() -> Iterator[None]:
-    """Keep every BLAS to one thread, for many small factorisations: threads that wait for a busy core cost more.
-
-    Also a decorator.
-    """
-    import scipy.linalg  # noqa: F401 (a library that is not loaded is not limited)
-
-    with ThreadpoolController().limit(limits=1, user_api="blas"):
-        yield
