@@ -12,7 +12,7 @@ from theory.bounds.noisy_sgd import pensia_information, pensia_limit, squared_gr
 
 Array = np.ndarray
 QUADRATURE = 1e-9
-STANDARD_ERRORS = 5
+STANDARD_ERRORS = 7
 # samples, P(z = 1), steps, eta, tau: one coin in strong noise (all bounds nearly attained), weak and strong noise
 RUNS = (
     (1, 0.5, 1, 0.3, 1.0),

@@ -133,7 +133,7 @@ def _control(level: Level, seed: int, data: str) -> Evidence:
     statement="SGD with batch size b, step μ and weight decay λ, X ← (1−μλ)X − μ∇f_batch(X), gradients of rank one per "
     "sample: if X converges (its norm is what matters), then for every ε some W with rank W ≤ b⌈log(ε/4)/log(1−μλ)⌉ "
     "has ‖X/‖X‖ − W‖ < ε. For small μλ the bound exceeds min(m, n) and says nothing.",
-    source="arXiv 2502.09376, Lemma 1, with whole steps counted (as printed: KKR-L1-PRINTED)",
+    source="arXiv 2502.09376, Lemma 1 (main text read in full), with whole steps counted (as printed: KKR-L1-PRINTED)",
     kind="upper",
     assumptions=("gradient of rank one per sample (a fully connected layer, one token)", "0 < μλ < 1", "‖X‖ converges"),
     control="gradients of rank 12 per sample (a layer shared by 12 tokens)",

@@ -111,7 +111,7 @@ def strict_with_ridge(level: Level) -> tuple[list[Measurement], list[str]]:
         "the paper's remark that Theorem 1 includes the linearised theorem, because an ε-perturbation gives 2α = 2ε > "
         "β = ε, is not valid if that means adding (ε/2)‖X‖²_F: then α = ε but β stays that of the data term, and a "
         "strict spurious minimum above r(r+1)/2 > KN is proved here. The linear ⟨P, QQᵀ⟩ of the linearised theorem "
-        "changes neither α nor β. The perturbation that the paper means was not available to us"
+        "changes neither α nor β. The paper's main text gives no perturbation with α = β = ε"
     )
     return measurements, notes
 
@@ -130,7 +130,7 @@ def _control(level: Level, seed: int, data: str) -> Evidence:
     "restricted strong convexity α > 0 and smoothness β on rank ≤ r, ‖X−X*‖_F ≤ D. A second-order point of f(ABᵀ) + "
     "λ/2(‖A‖²+‖B‖²) with ‖X−X*‖_F ≤ D is X* if 2α > β. Otherwise it is X*, or rank X = r, σ_r(X) ≥ "
     "(2α/β)σ_{r*}(X) and ‖X−X*‖² ≥ ‖X−X_{r*}‖² / (1 − 2ασ_{r*}/(βσ_r)).",
-    source="arXiv 2502.09376, Theorem 1",
+    source="arXiv 2502.09376, Theorem 1 (main text read in full)",
     kind="lower",
     assumptions=(
         "f is C²",

@@ -59,7 +59,7 @@ def _control(level: Level, seed: int, data: str) -> Evidence:
     statement="Every second-order stationary point (û, v̂) of the objective perturbed by P ⪰ 0, ‖P‖_F ≤ ε, satisfies "
     "L̂_λ(ûv̂ᵀ) ≤ min L̂_λ + 2ε‖δ*_λ‖_* for every minimiser δ*_λ (one exists if λ > 0; at λ = 0 that is assumed); the "
     "proof gives the sharper 2‖P‖_op‖δ*_λ‖_*, which is what is checked.",
-    source="arXiv 2402.11867, Corollary 4.2",
+    source="arXiv 2402.11867, Corollary 4.2 (wording not verified)",
     kind="upper",
     assumptions=("the assumptions of Theorem 4.1", "λ > 0, or λ = 0 and L̂ attains its minimum"),
     control="second order dropped: the stationary point Q = 0",

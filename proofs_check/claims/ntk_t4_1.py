@@ -60,7 +60,7 @@ def _control(level: Level, seed: int, data: str) -> Evidence:
     paper="ntk",
     statement="λ > 0, or λ = 0 and L̂ has a minimiser; r(r+1)/2 > KN: for almost every P ⪰ 0 every second-order "
     "stationary point of L̂(uvᵀ) + λ/2(‖u‖²+‖v‖²) + ⟨P, QQᵀ⟩, Q = [u; v], is a global minimiser.",
-    source="arXiv 2402.11867, Theorem 4.1",
+    source="arXiv 2402.11867, Theorem 4.1 (two digests agree on the inequality; 'almost every P' is not verified)",
     kind="equality",
     assumptions=(
         "linearised model",
