@@ -43,7 +43,7 @@ def tell(line: str) -> None:
 
 def refused(error: BaseException) -> TypeGuard[OSError]:
     """Return whether the error is that of a stream that takes no more: full, closed, or with nobody reading it."""
-    return error.filename is None and error.errno in _REFUSED
+    return isinstance(error, OSError) and error.filename is None and error.errno in _REFUSED
 
 
 def settle() -> None:
