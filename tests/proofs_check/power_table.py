@@ -62,6 +62,7 @@ NOTICED: dict[str, tuple[Mutant, ...]] = {
         _wrong("Θ doubled", "theory.captured_fit:theta", "return delta", "return 2 * delta"),
         _wrong("Θ_r doubled", "theory.captured_fit:spectral_theta_r", "float(d_out", "float(2 * d_out"),
     ),
+    "ASY-BOUNDARY": (_wrong("Θ_r doubled", "theory.captured_fit:spectral_theta_r", "float(d_out", "float(2 * d_out"),),
     # bounds
     "BND-XR": (
         ROOT,
@@ -211,8 +212,6 @@ UNNOTICED: dict[str, str] = {
     "ASY-STRATEGY": "a string and what a parser makes of it: no constant",
     "ASY-SIM": "differences of similarity of many standard deviations: twice the variance by chance changes no sign; "
     "pinned by the tests of theory.subspaces",
-    "ASY-BOUNDARY": "compares signs where they are decided: at the smallest level no cell lies within ln 2 of the "
-    "boundary; ASY-THETA notices 2 Θ_r",
     "BND-RADEMACHER": "the 2 of the uniform gap: for the linear loss that is measured it could be 1 (Jensen); the 3 of "
     "its confidence term: one function alone needs 1. Both pay for the proof (symmetrisation, two deviations)",
     "KKR-C1": "no spurious point with (2α/β)σ_{r*} within a factor 2 of σ_r is known to us",
