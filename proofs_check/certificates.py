@@ -19,12 +19,13 @@ from theory.factorisation import factor_penalty
 
 Kind = Literal[
     "global_minimum",
-    "spurious_local_minimum",
-    "spurious_second_order_point",
+    "local_minimum",
+    "second_order_point",
     "saddle",
     "not_stationary",
     "inconclusive",
 ]
+ABOVE_OPTIMUM = frozenset({"local_minimum", "second_order_point"})
 GRADIENT_TOLERANCE = 1e-8  # of the gradient, relative to ||S|| ||Q||
 ZERO_TOLERANCE = 1e-8  # an eigenvalue counts as zero below this fraction of the largest
 _NEAR_ZERO = 1e-3  # of the natural size of the factors: near Q = 0, a critical point itself, ||S|| ||Q|| is no scale
@@ -34,7 +35,8 @@ _NEAR_ZERO = 1e-3  # of the natural size of the factors: near Q = 0, a critical 
 class CriticalPoint:
     """Second-order facts about Q = [u; v]; eigenvalues are of the Hessian, ``lowest_s`` of S = lam I + M + 2P.
 
-    'Spurious' among the kinds means above the convex optimum; ``certify`` asks for a lower point of the same rank.
+    A 'local_minimum' (strict modulo the gauge) and a 'second_order_point' are above the convex optimum; whether they
+    are spurious, that is beaten by a point of their own rank, is asked by ``certify``.
     """
 
     objective: float
@@ -67,7 +69,7 @@ class CriticalPoint:
 
     @property
     def kind(self) -> Kind:
-        """The verdict word. S must be clearly indefinite (1e-6 of its scale) for a point to be called spurious."""
+        """The verdict word. Above the optimum is what has a clearly indefinite S (1e-6 of its scale)."""
         if not self.stationary:
             return "not_stationary"
         if not self.second_order:
@@ -76,7 +78,12 @@ class CriticalPoint:
             return "global_minimum"
         if self.lowest_s > -1e-6 * self.s_scale:
             return "inconclusive"
-        return "spurious_local_minimum" if self.zeros == self.gauge_dimension else "spurious_second_order_point"
+        return "local_minimum" if self.zeros == self.gauge_dimension else "second_order_point"
+
+    @property
+    def above_optimum(self) -> bool:
+        """Whether the point is second-order and certainly not a minimum of the convex problem."""
+        return self.kind in ABOVE_OPTIMUM
 
     def json(self) -> dict[str, Any]:
         """Return the 'stationarity' object of ``certify --json``."""

@@ -30,7 +30,7 @@ def prove(made: Design, seed: int) -> Proofs:
     n = made.problem.n
     exact = SquaredProblem(made.problem, Fraction(1, n))
     facts = exact.facts(made.u, made.v)
-    strict = facts.strict_spurious
+    strict = facts.strict_above_optimum
     gradients = np.asarray(made.problem.layers[0].dense())
     gradients = gradients + NOISE * np.random.default_rng(seed).standard_normal(gradients.shape)
     noisy = make_problem([DenseFeatures(gradients)], made.problem.f0, made.problem.y, SQUARED)

@@ -1,9 +1,8 @@
-"""Proofs about a candidate in rational and ball arithmetic: the ``--exact`` half of ``certify``.
+"""Squared loss, rational candidate: everything about it is rational, and proved by exact elimination.
 
-* squared loss, rational candidate: everything is rational. Gradient S Q = 0 is tested as an identity, the inertia of S
-  and of the Hessian by exact elimination, optimality of delta through (W^T delta)^2 = delta^T delta with W = -G / lam.
-* any loss, any candidate: the duality gap is enclosed by balls (dual point scaled until ||G(z)||_op <= lam is proved),
-  so 'global minimum up to the relative tolerance' is a theorem about the floats in the file.
+Gradient S Q = 0 is tested as an identity, the inertia of S and of the Hessian by exact elimination, optimality of delta
+through (W^T delta)^2 = delta^T delta with W = -G / lam. The duality gap of any candidate is enclosed in
+``gap_enclosure``.
 """
 
 from dataclasses import dataclass
@@ -40,7 +39,7 @@ class ExactFacts:
         return self.stationary and self.hessian_inertia[1:] == (self.gauge_dimension, 0)
 
     @property
-    def strict_spurious(self) -> bool:
+    def strict_above_optimum(self) -> bool:
         """Whether it is a strict minimum that is not global: S has a negative direction."""
         return self.strict_minimum and self.s_inertia[2] > 0
 

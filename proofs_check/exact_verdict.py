@@ -116,7 +116,9 @@ def _factors(
             return replace(found, verdict="saddle", better_rank=None, better_value=None)
         if not facts.s_inertia[2]:
             return replace(found, verdict="global_minimum", better_rank=None, better_value=None)
-        return _spurious(problem, factors, lam, found, arb_value(problem, factors, lam), strict=facts.strict_spurious)
+        return _spurious(
+            problem, factors, lam, found, arb_value(problem, factors, lam), strict=facts.strict_above_optimum
+        )
     with _precision():
         gradient = BallObjective(problem, lam).gradient(exact_matrix(np.concatenate(factors)))
     nonzero = any(bool(x > 0) or bool(x < 0) for x in gradient.entries())

@@ -105,8 +105,7 @@ def _factors(problem: ConvexProblem, u: Array, v: Array, lam: float, report: Opt
         return Judged("inconclusive", "Newton's steps lead to a point of another inertia", norm, point)
     strict = point.zeros == point.gauge_dimension
     lower = better_point(problem, u, v, lam)
+    word = "local_minimum" if strict else "second_order_point"
     if lower is None:
-        word = "local_minimum" if strict else "second_order_point"
         return Judged(word, "above the convex optimum; no lower point of its rank was found", norm, point)
-    word = "spurious_local_minimum" if strict else "spurious_second_order_point"
-    return Judged(word, "", norm, point, lower.rank, lower.value, (lower.u, lower.v))
+    return Judged(f"spurious_{word}", "", norm, point, lower.rank, lower.value, (lower.u, lower.v))

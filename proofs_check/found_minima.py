@@ -29,7 +29,7 @@ def prove_found(instance: Instance, rank: int, *, starts: int = 16, seed: int = 
     lowest = found.factors[int(np.argmin([point.objective for point in found.points]))]
     better: list[Factors] = [(lowest[:m], lowest[m:]), *solve(problem, instance.lam).factors]
     for point, q in zip(found.points, found.factors):
-        if point.kind == "spurious_local_minimum":
+        if point.kind == "local_minimum":
             proof = prove_spurious_minimum(problem, q[:m], q[m:], Fraction(instance.lam), better=better)
             if proof is not None:
                 return proof

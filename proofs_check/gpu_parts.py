@@ -155,7 +155,7 @@ def _census(size: int, rank: int, measurements: int, starts: int, seed: int) -> 
     return words, middle - begin, time.perf_counter() - middle
 
 
-_SECOND_ORDER = ("global_minimum", "spurious_local_minimum", "spurious_second_order_point")
+_SECOND_ORDER = ("global_minimum", "local_minimum", "second_order_point")
 
 
 def transformer_features(*, small: bool, seed: int) -> dict[str, Any]:

@@ -28,7 +28,7 @@ class Survey:
     @property
     def not_global(self) -> int:
         """Number of certified second-order points where S is clearly indefinite."""
-        return sum(point.kind.startswith("spurious") for point in self.points)
+        return sum(point.above_optimum for point in self.points)
 
     @property
     def undecided(self) -> int:

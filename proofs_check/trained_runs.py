@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float
 
-from proofs_check.certificates import critical_point
+from proofs_check.certificates import ABOVE_OPTIMUM, critical_point
 from proofs_check.evidence import Measurement, Relation
 from proofs_check.instances import Instance
 from sims.landscape.first_order import train
@@ -66,7 +66,7 @@ def kinds_at(instance: Instance, points: Float[np.ndarray, "b d r"], **search: A
 
 def counted(words: Sequence[str]) -> Ends:
     """Return how many of the runs that ended at points of these kinds ended where."""
-    good, bad = words.count("global_minimum"), sum(word.startswith("spurious") for word in words)
+    good, bad = words.count("global_minimum"), sum(word in ABOVE_OPTIMUM for word in words)
     return Ends(good, bad, len(words) - good - bad)
 
 

@@ -105,7 +105,7 @@ def strict_with_ridge(level: Level) -> tuple[list[Measurement], list[str]]:
         facts = SquaredProblem(problem, Fraction(1, problem.n)).facts(u, v)
         name = f"family B + (ε/2)‖X‖²_F, ε = 2⁻¹⁰, r = {rank}: r(r+1)/2 = {rank * (rank + 1) // 2} > {rank + 1} = KN"
         label = "ε‖X‖²/2 added to the linearised loss: strict spurious minimum proved (1 = yes)"
-        measurements.append(Measurement(label, facts.strict_spurious, 1, "==", 0, name))
+        measurements.append(Measurement(label, facts.strict_above_optimum, 1, "==", 0, name))
         notes.append(f"{name}: Hessian inertia (+, 0, −) = {facts.hessian_inertia}, S inertia {facts.s_inertia}, exact")
     notes.append(
         "the paper's remark that Theorem 1 includes the linearised theorem, because an ε-perturbation gives 2α = 2ε > "

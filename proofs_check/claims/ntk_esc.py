@@ -117,7 +117,7 @@ def check(level: Level, seed: int, data: str) -> Evidence:
         assert instance.planted is not None
         p = instance.landscape.perturbation
         found = survey(instance, rank, starts=8, seed=seed, planted_noise=0.05, perturbation=p)
-        trapped = [q for q, point in zip(found.factors, found.points) if point.kind.startswith("spurious")]
+        trapped = [q for q, point in zip(found.factors, found.points) if point.above_optimum]
         for q in [instance.planted, *trapped]:
             measurements += _escape(instance, q, seed)
             count += 1

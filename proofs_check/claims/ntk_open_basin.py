@@ -5,6 +5,7 @@ from itertools import pairwise
 import numpy as np
 from scipy.stats import binom
 
+from proofs_check.certificates import ABOVE_OPTIMUM
 from proofs_check.coverage import FALSE_ALARM
 from proofs_check.evidence import Evidence, Level, Measurement
 from proofs_check.instances import Instance, by_level, planted
@@ -43,7 +44,7 @@ def _rise(large: list[str], small: list[str], where: str) -> Measurement:
 
     If trapping does not depend on the scale, of the starts whose ends differ each half is trapped from either scale.
     """
-    pairs = [(a.startswith("spurious"), b.startswith("spurious")) for a, b in zip(large, small, strict=True)]
+    pairs = [(a in ABOVE_OPTIMUM, b in ABOVE_OPTIMUM) for a, b in zip(large, small, strict=True)]
     freed, caught = pairs.count((True, False)), pairs.count((False, True))
     differ = freed + caught
     by_chance = (2.0 * binom.isf(FALSE_ALARM, differ, 0.5) - differ) / len(pairs) if differ else 0.0

@@ -38,7 +38,7 @@ def _persist(level: Level, seed: int, drop: int) -> Evidence:
     ]
     measurements = []
     for found in surveys:
-        strict = sum(point.kind == "spurious_local_minimum" for point in found.points)
+        strict = sum(point.kind == "local_minimum" for point in found.points)
         decided = found.rejected < len(found.points)
         measurements.append(Measurement(_PERSIST, strict, 1, ">=", 0, found.name(), trusted=decided))
     return Evidence(tuple(measurements), len(surveys), seeds=(seed,), notes=tally(surveys))
@@ -70,7 +70,7 @@ def check(level: Level, seed: int, data: str) -> Evidence:
         optimum = solve(instance.problem, known.lam)
         proof = prove_spurious_minimum(instance.problem, known.u, known.v, Fraction(known.lam), better=optimum.factors)
         name = instance.name
-        strict, proved = point.kind == "spurious_local_minimum", proof is not None
+        strict, proved = point.kind == "local_minimum", proof is not None
         gain = point.objective - optimum.certificate.primal
         measurements += [
             Measurement("strict spurious minimum by float certificate (1 = yes)", strict, 1, "==", 0, name),

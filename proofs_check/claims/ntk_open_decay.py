@@ -29,7 +29,7 @@ def with_decay(rank: int, ratio: float, seed: int) -> Instance:
 def spurious_excess(found: Survey) -> list[float]:
     """Return the excess over the certified optimum, divided by λ, of every spurious point of a survey."""
     optimum = solve(found.instance.problem, found.instance.lam).certificate.dual
-    return [(p.objective - optimum) / found.instance.lam for p in found.points if p.kind == "spurious_local_minimum"]
+    return [(p.objective - optimum) / found.instance.lam for p in found.points if p.kind == "local_minimum"]
 
 
 def _cases(level: Level, seed: int) -> list[tuple[int, int]]:

@@ -11,7 +11,7 @@ def inequality(found: Survey, name: str = "r p + r(r+1)/2 at non-global points")
     r, count = found.rank, found.instance.problem.measurements
     measurements = []
     for point in found.points:
-        if not point.kind.startswith("spurious"):
+        if not point.above_optimum:
             continue
         used = r * point.negative_directions + r * (r + 1) // 2
         measurements.append(Measurement(name, used, count, "<=", 0, found.name()))

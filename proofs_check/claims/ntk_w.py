@@ -61,7 +61,7 @@ def sharpness(
             facts = exact.facts(known.u, known.v)
             name = f"family {family}, r = {rank}, KN = {known.n} = r(r+3)/2"
             label = "sharpness: spurious minimum, strict modulo rotations, proved (1 = yes)"
-            measurements.append(Measurement(label, facts.strict_spurious, 1, "==", 0, name))
+            measurements.append(Measurement(label, facts.strict_above_optimum, 1, "==", 0, name))
             notes.append(f"{name}: Hessian inertia {facts.hessian_inertia}, S inertia {facts.s_inertia}, exact")
     return measurements, notes
 

@@ -119,7 +119,7 @@ def outcomes(
             words.append("unaccepted")
             continue
         point = critical_point(problem, q[:m], q[m:], lam)
-        if point.kind in ("spurious_local_minimum", "spurious_second_order_point"):
+        if point.above_optimum:
             words.append("spurious")
             excess.append((point.objective - optimum.certificate.primal) * n)
         else:

@@ -153,9 +153,7 @@ def _zero_decay_points(level: Level, seed: int) -> list[Point]:
     for r, m, p in shapes:
         instance = family_c(r, m, p, noise=0.02, seed=seed)
         surveyed = survey(instance, r, starts=8, seed=seed)
-        found += [
-            (instance, q) for q, point in zip(surveyed.factors, surveyed.points) if point.kind.startswith("spurious")
-        ]
+        found += [(instance, q) for q, point in zip(surveyed.factors, surveyed.points) if point.above_optimum]
     return found
 
 

@@ -14,7 +14,7 @@ from scipy.linalg import lapack
 
 from sims.convex_problem import ConvexProblem
 from sims.solvers.curvature import Layer
-from sims.solvers.threads import scipy_on_one_thread
+from sims.threads import scipy_on_one_thread
 from theory.factorisation import rebalanced
 
 Array = np.ndarray

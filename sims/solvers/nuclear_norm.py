@@ -16,7 +16,7 @@ from sims.errors import BadInput
 from sims.solvers.alternating import alternating_sweeps
 from sims.solvers.low_rank_newton import Factors, factored_objective, minimise_factors
 from sims.solvers.solution import Solution, Status
-from sims.solvers.threads import scipy_on_one_thread
+from sims.threads import scipy_on_one_thread
 from theory.factorisation import rebalanced
 from theory.rank_thresholds import generic_rank
 

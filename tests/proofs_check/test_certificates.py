@@ -33,13 +33,13 @@ each_loss = pytest.mark.parametrize("loss", ALL_LOSSES, ids=lambda loss: loss.na
 @pytest.mark.parametrize("rank", [1, 2, 3, 4])
 @pytest.mark.parametrize(
     ("family", "kind"),
-    [("A", "spurious_local_minimum"), ("A'", "spurious_local_minimum"), ("B", "spurious_second_order_point")],
+    [("A", "local_minimum"), ("A'", "local_minimum"), ("B", "second_order_point")],
 )
 def test_planted_points_are_called_by_their_name(family: Family, kind: str, rank: int) -> None:
     made = planted_instance(family, rank)
     facts = critical_point(planted_problem(made), made.u, made.v, made.lam)
     # at rank 1 the manifold of family B is a point and its minimum strict
-    assert facts.kind == ("spurious_local_minimum" if rank == 1 else kind)
+    assert facts.kind == ("local_minimum" if rank == 1 else kind)
     assert facts.zeros == made.zero_eigenvalues
     assert facts.gauge_dimension == rank * (rank - 1) // 2
     assert (facts.rank, facts.negative_directions) == (rank, 1)
@@ -62,7 +62,7 @@ def test_the_known_optimum_is_a_global_minimum_at_every_rank_that_holds_it(famil
 def test_family_c_has_a_strict_spurious_minimum_without_weight_decay(rank: int, m: int, p: int) -> None:
     made = zero_decay_instance("C", rank, m, p)
     facts = critical_point(zero_decay_problem(made), made.u, made.v, 0.0)
-    assert facts.kind == "spurious_local_minimum"
+    assert facts.kind == "local_minimum"
     assert facts.zeros == facts.gauge_dimension == rank**2
     close([made.n * facts.objective, made.n * facts.next_eigenvalue], [0.5, 1.0])
 
@@ -71,14 +71,14 @@ def test_family_c_has_a_strict_spurious_minimum_without_weight_decay(rank: int, 
 def test_family_c0_has_a_flat_spurious_point_without_weight_decay(rank: int, m: int, p: int) -> None:
     made = zero_decay_instance("C0", rank, m, p)
     facts = critical_point(zero_decay_problem(made), made.u, made.v, 0.0)
-    assert facts.kind == "spurious_second_order_point"
+    assert facts.kind == "second_order_point"
     assert facts.zeros == made.zero_eigenvalues > facts.gauge_dimension == rank**2
 
 
 def test_family_d_has_a_strict_spurious_minimum_for_the_logistic_loss_at_rank_one() -> None:
     problem, u, v = family_d()
     facts = critical_point(problem, u, v, 0.0)
-    assert facts.kind == "spurious_local_minimum"
+    assert facts.kind == "local_minimum"
     assert round(4 * facts.objective, 7) == 2.5600376
     hessian = lora.hessian(problem.layers[0].dense(), problem.f0, problem.y, problem.loss, 0.0, np.concatenate([u, v]))
     assert np.linalg.eigvalsh(4 * hessian).round(4).tolist()[1:] == [0.2039, 1.5424, 3.883]
@@ -125,7 +125,7 @@ def test_noise_below_the_tolerance_does_not_change_the_word() -> None:
     made = planted_instance("A", 2, 4, 4)
     noise = 1e-11 * np.random.default_rng(0).standard_normal((8, 2))
     facts = critical_point(planted_problem(made), made.u + noise[:4], made.v + noise[4:], made.lam)
-    assert facts.kind == "spurious_local_minimum"
+    assert facts.kind == "local_minimum"
 
 
 @each_loss
@@ -182,7 +182,7 @@ def test_certificate_does_not_depend_on_the_unit_of_the_loss(seed: int, exponent
     features = DenseFeatures(made.gradients)
     problem = make_problem([features], np.zeros((made.n, 1)), unit * made.targets, SQUARED)
     facts = critical_point(problem, np.sqrt(unit) * made.u, np.sqrt(unit) * made.v, unit * made.lam)
-    assert facts.kind == "spurious_local_minimum"
+    assert facts.kind == "local_minimum"
     assert (facts.zeros, facts.gauge_dimension) == (1, 1)
 
 
@@ -248,7 +248,7 @@ def test_a_truly_large_hessian_is_certified_without_its_full_spectrum() -> None:
     u, v = made.u, made.v
     facts = critical_point(planted_problem(made), u, v, made.lam)
     assert u.shape[1] * 1040 > DENSE_ROWS
-    assert facts.kind == "spurious_local_minimum"
+    assert facts.kind == "local_minimum"
     assert facts.zeros == 1
     close(made.n * facts.next_eigenvalue, made.next_eigenvalue, GAUGE_ZERO)
 

@@ -80,7 +80,7 @@ def test_designs_at_and_above_the_frontier_are_proved_twice(shape: tuple[int, in
     assert proofs.interval is not None
     assert proofs.interval.excess > SPURIOUS_GAP
     facts = critical_point(made.problem, made.u, made.v, made.lam)
-    assert facts.kind == "spurious_local_minimum"
+    assert facts.kind == "local_minimum"
     np.testing.assert_allclose(made.problem.n * facts.next_eigenvalue, made.curvature, rtol=ROUNDING)
 
 

@@ -208,7 +208,7 @@ def test_at_the_sharp_threshold_the_noisy_family_keeps_its_spurious_minimum(rank
         assert points.objective[worst] > best + SPURIOUS_GAP
         q = points.q[worst]
         facts = critical_point(landscape.convex_problem(), q[:4], q[4:], landscape.lam)
-        assert facts.kind == "spurious_local_minimum"
+        assert facts.kind == "local_minimum"
 
 
 def test_measurements_are_injective_on_the_tangent_directions_of_full_rank_points() -> None:
@@ -254,7 +254,7 @@ def test_without_the_perturbation_family_b_keeps_spurious_points_above_the_thres
     assert points.objective.max() > best + SPURIOUS_GAP
     worst = points.q[int(np.argmax(points.objective))]
     facts = critical_point(landscape.convex_problem(), worst[:4], worst[4:], landscape.lam)
-    assert facts.kind == "spurious_second_order_point"
+    assert facts.kind == "second_order_point"
     assert facts.zeros == 8
 
 

@@ -7,7 +7,7 @@ import pytest
 import scipy.linalg  # noqa: F401 (loads SciPy's BLAS)
 from threadpoolctl import ThreadpoolController
 
-from sims.solvers.threads import scipy_on_one_thread
+from sims.threads import scipy_on_one_thread
 
 
 def threads() -> dict[str, int]:

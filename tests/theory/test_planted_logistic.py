@@ -22,7 +22,7 @@ def test_the_planted_point_is_a_strict_spurious_minimum_at_the_sharp_count(rank:
     known = logistic_instance(rank, rank + 1, rank + 2, scale=scale)
     assert known.n == rank * (rank + 3) // 2
     _, point = point_of(known)
-    assert point.kind == "spurious_local_minimum"
+    assert point.kind == "local_minimum"
     assert point.relative_gradient_norm <= ROUNDING[np.float64]
     assert point.zeros == known.zero_eigenvalues == point.gauge_dimension
     assert point.objective == pytest.approx(known.value, rel=IDENTITY[np.float64])
@@ -41,7 +41,7 @@ def test_weak_coupling_opens_a_way_down() -> None:
     _, below = point_of(logistic_instance(2, 3, 3, coupling=0.98 * edge))
     _, above = point_of(logistic_instance(2, 3, 3, coupling=1.02 * edge))
     assert below.kind == "saddle"
-    assert above.kind == "spurious_local_minimum"
+    assert above.kind == "local_minimum"
 
 
 def test_a_rank_without_room_is_refused() -> None:
