@@ -42,7 +42,7 @@ def factors(u: object, v: object) -> Candidate:
 
 
 @pytest.mark.parametrize("exact", [False, True])
-@pytest.mark.parametrize("size", [0.5, 2.0, 5.0, 30.0])
+@pytest.mark.parametrize("size", [0.5, 2.0, 5.0, 30.0, 800.0])
 def test_an_infimum_that_is_not_attained_is_never_certified(size: float, exact: bool) -> None:
     problem = dense([[[1.0]], [[2.0]]], [1.0, 1.0], LOGISTIC)
     for candidate in (update([[size]]), factors([[size]], [[1.0]])):
