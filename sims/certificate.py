@@ -165,4 +165,16 @@ def _on_the_optimality_system(
     corrected = z.reshape(-1)
     for _ in range(2):
         corrected = corrected + np.linalg.lstsq(system.T, wanted - corrected @ system, rcond=1e-12)[0]
-    yield corrected.reshape(n, k)
+    yield _inside(problem, corrected.reshape(n, k))
+
+
+def _inside(problem: ConvexProblem, z: Float[Array, "n k"]) -> Float[Array, "n k"]:
+    """Return z moved into the conjugate's domain; a step outside, however small, would be worth p times its length."""
+    if problem.loss.name == "squared":
+        return z
+    if problem.loss.name == "logistic":
+        return -problem.y * np.clip(-problem.y * z, 0.0, 1.0)
+    label = np.arange(z.shape[1])[None, :] == problem.y[:, None]
+    others = np.where(label, 0.0, np.maximum(z, 0.0))
+    others = others / np.maximum(others.sum(axis=1, keepdims=True), 1.0)
+    return np.where(label, -others.sum(axis=1, keepdims=True), others)
