@@ -11,7 +11,10 @@ _UNLIMITED = 1 << 60  # control groups write a number near 2^63 for "no limit"
 
 def available() -> int:
     """Return the bytes this process can still take: free on the machine, in its control group, and by its own limit."""
-    import psutil
+    try:
+        import psutil
+    except ImportError:  # a bare machine with an accelerator: what its control group allows, or no limit known
+        return max(0, min(_control_group_room(), default=_UNLIMITED))
 
     room = [psutil.virtual_memory().available, *_control_group_room()]
     if sys.platform != "win32":

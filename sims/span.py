@@ -13,7 +13,6 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float
 
-from sims.exact_rank import exact_rank
 from sims.ntk.features import TangentFeatures
 from sims.rounding import UNIT, moduli
 
@@ -98,7 +97,7 @@ class FeatureSpan:
         most = min(self._not_zero)
         if most == 0 or self._gram_is_clear(most) or self.clear_rank == most:
             return most
-        exact = exact_rank(self.layers, centred=self.centred)
+        exact = _exact_rank(self.layers, centred=self.centred)
         return most if exact is None else exact
 
     def _gram_is_clear(self, most: int) -> bool:
@@ -114,6 +113,15 @@ class FeatureSpan:
         reached = np.sum([np.asarray(s.apply(np.ones(s.shape))) for s in sizes], axis=0).reshape(-1)
         lost = float((reached / scale).max()) / max(float(np.sqrt(self.parameters)), 1.0)
         return bool(values[0] > self._threshold * values[-1] * max(1.0, lost))
+
+
+def _exact_rank(layers: tuple[TangentFeatures, ...], *, centred: bool) -> int | None:
+    """Return the rank over the rationals; None where it is too large, or on a bare machine without flint."""
+    try:
+        from sims.exact_rank import exact_rank
+    except ImportError:
+        return None
+    return exact_rank(layers, centred=centred)
 
 
 def row_lengths(matrix: Float[Array, "q p"]) -> Float[Array, " q"]:

@@ -52,7 +52,7 @@ MUTANTS = (
     ),
     Mutant(
         "bits in the place of nats, ln 2 dropped",
-        f"{COUNT}:mutual_information_bound",
+        f"{COUNT}:_bound",
         " * log(2.0)",
         " * 1.0",
         IN_COUNT + "test_printed_table_of_square_layers",

@@ -35,8 +35,9 @@ def claims(monkeypatch):
 
 
 @pytest.fixture
-def run(capsys):
+def run(capsys, monkeypatch):
     """Return a function that runs the command line in this process: exit code, stdout, stderr."""
+    monkeypatch.delenv("COLUMNS", raising=False)  # the width of whoever started the tests
 
     def run(*arguments):
         code = main([str(a) for a in arguments])

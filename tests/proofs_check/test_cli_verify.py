@@ -29,7 +29,7 @@ def test_a_table_over_seeds_tells_which_seeds_differ_and_how(run, claims, tmp_pa
     assert (code, err) == (1, "")
     assert "6 of 6" in out
     assert "4 of 6" in out
-    assert "2: fails (gap: 1.000001 <= 1" in out
+    assert "2: fails (gap: 1.000001 violates <= 1" in out
     assert "2 claims, 12 verdicts, 10 as registered; NOT on every seed: NTK-S" in out
     good, bad = json.loads(run(*arguments, "--json", "-")[1])
     assert (good["verdicts"], good["as_expected"], good["differ"]) == ({"holds": 6}, 6, [])

@@ -165,10 +165,10 @@ def test_a_scheduler_without_workers_is_refused():
 @pytest.mark.parametrize(
     ("measured", "predicted", "tolerance", "shown"),
     [
-        (1.000001, 1.0, 1e-7, "1.000001 == 1 ± 1e-07"),
-        (1.0000010003, 1.0, 1e-6, "1.0000010003 == 1 ± 1e-06"),
-        (2.0, 1.0, 0.0, "2 == 1"),
-        (1234567.25, 1234567.0, 0.0, "1234567.2 == 1234567"),
+        (1.000001, 1.0, 1e-7, "1.000001 violates == 1 ± 1e-07"),
+        (1.0000010003, 1.0, 1e-6, "1.0000010003 violates == 1 ± 1e-06"),
+        (2.0, 1.0, 0.0, "2 violates == 1"),
+        (1234567.25, 1234567.0, 0.0, "1234567.25 violates == 1234567"),
     ],
 )
 def test_a_violated_number_is_shown_with_the_digits_that_violate_it(claims, measured, predicted, tolerance, shown):

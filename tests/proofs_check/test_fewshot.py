@@ -50,14 +50,14 @@ def test_the_setting_has_16_of_each_class_and_the_query_and_value_maps(last_only
 
 
 def test_the_pretrained_setting_runs_only_with_weights_and_sentences(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(setting_module, "find_spec", lambda name: object())
+    monkeypatch.setattr(setting_module, "present", lambda name: True)
     monkeypatch.setattr(setting_module, "status", lambda name: "found in somewhere")
     assert pretrained_available("digits")
     assert pretrained_available("glue-sst2")
     assert not pretrained_available("iris")
     monkeypatch.setattr(setting_module, "status", lambda name: "not on this machine")
     assert not pretrained_available("digits")
-    monkeypatch.setattr(setting_module, "find_spec", lambda name: None)
+    monkeypatch.setattr(setting_module, "present", lambda name: False)
     with pytest.raises(BadInput, match=r"glue-sst2 needs a pretrained encoder: run make pretrained"):
         pretrained_available("glue-sst2")
 

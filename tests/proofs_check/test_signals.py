@@ -116,7 +116,9 @@ sys.exit(main())
         time.sleep(1.5)
         os.killpg(process.pid, signal.SIGINT)
         err, seconds = ended(process)
-    assert (process.returncode, err) == (130, "lora-theory: interrupted; nothing is kept\n")
+    # 'nothing is kept' is said where the work had begun; a busy machine may still be reading the file
+    assert process.returncode == 130
+    assert err in ("lora-theory: interrupted; nothing is kept\n", "lora-theory: interrupted\n")
     assert seconds < 2
 
 
