@@ -2,7 +2,10 @@
 
 import json
 import math
+import os
 import sys
+import threading
+import time
 
 import pytest
 from distributed import LocalCluster
@@ -10,12 +13,14 @@ from distributed import LocalCluster
 from proofs_check import executors
 from proofs_check.evidence import Evidence, Measurement
 from proofs_check.execute import MOST_MEASUREMENTS, run_claim
+from proofs_check.exits import exits_are_raised
 from proofs_check.ledger import as_expected, exit_code, json_ready, table, to_json
 from proofs_check.registry import find
 from proofs_check.work import claim_task, row_of
 from sims.data import load
 from sims.errors import BadInput, CannotServe
 from sims.queue import finished
+from sims.records import RecordStore
 from tests.proofs_check import fake_claims
 
 STABLE = {
@@ -74,6 +79,60 @@ def test_a_check_that_calls_sys_exit_is_inconclusive_and_stops_nothing_else(clai
     assert row["error"] == f"SystemExit: {code}".removesuffix(": None")
     assert exit_code([row]) == exit_code([control]) == 1
     assert as_expected(other)
+
+
+class Cancelled(BaseException):
+    """As of libraries whose exceptions are no Exception."""
+
+
+@pytest.mark.parametrize(
+    ("leave", "told"),
+    [
+        (lambda: os._exit(0), "SystemExit: os._exit(0)"),
+        (lambda: (_ for _ in ()).throw(Cancelled("away")), "Cancelled: away"),
+        (lambda: (_ for _ in ()).throw(GeneratorExit), "GeneratorExit"),
+    ],
+)
+def test_a_check_that_ends_the_process_or_raises_anything_stops_itself_alone(claims, leave, told):
+    def leaving(level, seed, data):
+        leave()
+        return fake_claims.within(level, seed, data)
+
+    before = os._exit
+    claims(fake_claims.make("NTK-E", leaving), fake_claims.make("NTK-K", control=leaving), fake_claims.make("NTK-Z"))
+    row, control, other = run_many(["NTK-E", "NTK-K", "NTK-Z"], "smoke", 0, "digits")
+    assert row["error"] == control["error"] == told
+    assert exit_code([row]) == exit_code([control]) == 1
+    assert as_expected(other)
+    assert os._exit is before
+
+
+def test_a_process_that_a_check_forks_and_another_thread_may_still_end():
+    with exits_are_raised():
+        child = os.fork()
+        if child == 0:
+            os._exit(7)
+        assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 7
+        child = os.fork()
+        if child == 0:
+            threading.Thread(target=os._exit, args=(8,)).start()
+            time.sleep(60)
+        assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 8
+
+
+def test_what_utf8_cannot_hold_is_escaped_in_rows_and_records(claims, tmp_path):
+    name = os.fsdecode(b"\xff.npz")  # a file name that is no text
+
+    def check(level, seed, data):
+        return Evidence((Measurement(name, 0, 0, "=="),), 1, notes=(name,))
+
+    claims(fake_claims.make("NTK-U", check))
+    store = RecordStore(tmp_path)
+    for recorded in (False, True):
+        (outcome,) = finished([claim_task(find("NTK-U"), "smoke", 0, "digits")], store)
+        assert outcome.recorded is recorded
+        assert outcome.result["notes"] == ["\\udcff.npz"]
+    assert json.loads(to_json(outcome.result))["measured"] == {"\\udcff.npz": 0.0}
 
 
 def test_data_that_cannot_serve_are_replaced_openly(claims):
