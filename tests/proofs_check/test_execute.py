@@ -3,9 +3,8 @@
 import json
 import math
 import os
+import subprocess
 import sys
-import threading
-import time
 
 import pytest
 from distributed import LocalCluster
@@ -108,16 +107,17 @@ def test_a_check_that_ends_the_process_or_raises_anything_stops_itself_alone(cla
 
 
 def test_a_process_that_a_check_forks_and_another_thread_may_still_end():
-    with exits_are_raised():
-        child = os.fork()
-        if child == 0:
-            os._exit(7)
-        assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 7
-        child = os.fork()
-        if child == 0:
-            threading.Thread(target=os._exit, args=(8,)).start()
-            time.sleep(60)
-        assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 8
+    program = (
+        "import os, threading, time\n"
+        "from proofs_check.exits import exits_are_raised\n"
+        "with exits_are_raised():\n"
+        "    child = os.fork()\n"
+        "    if child == 0: os._exit(7)\n"
+        "    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 7\n"
+        "    threading.Thread(target=os._exit, args=(8,)).start()\n"
+        "    time.sleep(60)\n"
+    )
+    assert subprocess.run([sys.executable, "-c", program], check=False).returncode == 8
 
 
 def test_what_utf8_cannot_hold_is_escaped_in_rows_and_records(claims, tmp_path):
