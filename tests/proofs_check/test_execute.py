@@ -12,7 +12,6 @@ from distributed import LocalCluster
 from proofs_check import executors
 from proofs_check.evidence import Evidence, Measurement
 from proofs_check.execute import MOST_MEASUREMENTS, run_claim
-from proofs_check.exits import exits_are_raised
 from proofs_check.ledger import as_expected, exit_code, json_ready, table, to_json
 from proofs_check.registry import find
 from proofs_check.work import claim_task, row_of
