@@ -83,9 +83,17 @@ class Cancelled(BaseException):
     """As of libraries whose exceptions are no Exception."""
 
 
+class Wordless(Exception):
+    """Its message cannot be told."""
+
+    def __str__(self):
+        raise RuntimeError
+
+
 @pytest.mark.parametrize(
     ("leave", "told"),
     [
+        (lambda: (_ for _ in ()).throw(Wordless), "Wordless"),
         (lambda: os._exit(0), "SystemExit: os._exit(0)"),
         (lambda: (_ for _ in ()).throw(Cancelled("away")), "Cancelled: away"),
         (lambda: (_ for _ in ()).throw(GeneratorExit), "GeneratorExit"),
