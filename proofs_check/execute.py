@@ -14,6 +14,7 @@ import jax
 
 from proofs_check import compile_cache
 from proofs_check.evidence import Evidence, Level, Measurement, Verdict, verdict_of
+from proofs_check.exits import exits_are_raised
 from proofs_check.ledger import LedgerRow, json_ready
 from proofs_check.registry import Claim, Step, find, steps_of
 from proofs_check.standing import ground_of
@@ -33,9 +34,9 @@ def run_claim(ident: str, level: Level, seed: int, data: str) -> LedgerRow:
     """Return the row of one claim: its check, its negative control, the steps of its proof.
 
     ``data`` of the row names what was loaded, which is not what was asked for where the claim cannot use that: data
-    of another kind than it needs are replaced by `EVERYWHERE`, and a note says so. An exception inside a check,
-    SystemExit too, makes the verdict inconclusive and is told in the notes. Raises BadInput only for an unknown id.
-    KeyboardInterrupt passes through.
+    of another kind than it needs are replaced by `EVERYWHERE`, and a note says so. An exception inside a check of any
+    kind, SystemExit and os._exit too, makes the verdict inconclusive and is told in the notes. Raises BadInput only for
+    an unknown id. KeyboardInterrupt passes through.
     """
     compile_cache.enable()
     claim = find(ident)
@@ -103,6 +104,7 @@ def is_row(ident: str, value: Mapping[str, Any]) -> bool:
     return value.get("id") == ident and all(isinstance(value.get(key), type(known)) for key, known in whole.items())
 
 
+@exits_are_raised()
 def run_experiment(name: str, level: Level, seed: int, data: str) -> Record:
     """Return the record of the experiment behind a figure; raises BadInput when there is none of this name.
 
@@ -162,6 +164,7 @@ def _proof_row(step: Step, level: Level, seed: int, data: str) -> dict[str, Any]
     }
 
 
+@exits_are_raised()
 def _guarded(check: Callable[..., Evidence], level: Level, seed: int, data: str) -> tuple[Evidence, str]:
     """Return what the check found and an empty text, or empty evidence and one line about the exception.
 
@@ -172,7 +175,9 @@ def _guarded(check: Callable[..., Evidence], level: Level, seed: int, data: str)
         if not isinstance(evidence, Evidence):
             raise TypeError(f"the check returned {type(evidence).__name__}, expected Evidence")
         return evidence, ""
-    except (Exception, SystemExit) as error:
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:
         if isinstance(error, CannotServe) and data != EVERYWHERE:
             raise
         if os.environ.get("LORA_THEORY_DEBUG"):

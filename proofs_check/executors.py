@@ -139,6 +139,7 @@ def cluster(address: str, timeout: float = 8.0) -> Iterator[Cluster]:
     logging.getLogger("distributed").setLevel(logging.CRITICAL)  # its tracebacks about lost connections
     try:
         from distributed import Client
+        from distributed.comm import get_address_host_port
     except ImportError as error:
         raise BadInput(
             f"--scheduler {address!r} needs the package distributed, which cannot be imported ({error}); "
@@ -147,6 +148,7 @@ def cluster(address: str, timeout: float = 8.0) -> Iterator[Cluster]:
     if not _ADDRESS.fullmatch(address):  # a client that never connected complains once more when it is collected
         raise BadInput(f"--scheduler {address!r} is no address: expected HOST:PORT of a running `dask scheduler`")
     try:
+        get_address_host_port(address)  # a Client that fails at this waits when it is thrown away, and then complains
         client = Client(address, timeout=timeout, set_as_default=False)
     except (OSError, TimeoutError, ValueError, TypeError) as error:
         reason = " ".join(str(error).split())[:120] or type(error).__name__

@@ -8,6 +8,7 @@ from typing import Any, Literal
 
 from proofs_check.evidence import digits_apart
 from proofs_check.standing import STANDINGS, standing_of, verdict_in_words
+from sims.files import encodable
 
 LedgerRow = dict[str, Any]
 
@@ -33,8 +34,10 @@ def json_ready(value: Any) -> Any:
     float() reads each of these words back.
     """
     if isinstance(value, Mapping):
-        return {str(k): json_ready(v) for k, v in value.items()}
-    if isinstance(value, bool | int | str) or value is None:
+        return {encodable(str(k)): json_ready(v) for k, v in value.items()}
+    if isinstance(value, str):
+        return encodable(value)
+    if isinstance(value, bool | int) or value is None:
         return value
     if isinstance(value, float):
         if math.isfinite(value):
@@ -44,7 +47,7 @@ def json_ready(value: Any) -> Any:
         return json_ready(value.tolist())
     if isinstance(value, Iterable):
         return [json_ready(v) for v in value]
-    return str(value)
+    return encodable(str(value))
 
 
 def to_json(value: Any) -> str:

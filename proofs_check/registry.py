@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Any, Literal, get_args
 
 from proofs_check.evidence import Evidence, Level, Paper, Verdict
+from proofs_check.exits import exits_are_raised
 from sims.errors import BadInput, one_line
 from sims.names import did_you_mean
 
@@ -179,11 +180,14 @@ def broken() -> tuple[str, ...]:
     )
 
 
+@exits_are_raised()
 def _import(name: str) -> None:
-    """Import a file of claims; one that stops, even with sys.exit, leaves nothing behind but its name."""
+    """Import a file of claims; one that stops, even with os._exit, leaves nothing behind but its name."""
     try:
         importlib.import_module(name)
-    except (Exception, SystemExit) as error:
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:
         place = f"line {error.lineno}: " if isinstance(error, SyntaxError) and error.lineno else ""
         _BROKEN[name] = place + one_line(error)
         for ident in [c.id for c in _CLAIMS.values() if name in (c.check.__module__, c.control_check.__module__)]:

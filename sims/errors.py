@@ -11,5 +11,9 @@ class CannotServe(BadInput):
 
 def one_line(error: BaseException) -> str:
     """Return the type and message of an exception on one line of readable length."""
-    text = " ".join(f"{type(error).__name__}: {error}".split()).removesuffix(":")
+    try:
+        message = str(error)
+    except Exception:  # of a class whose words fail too
+        message = ""
+    text = " ".join(f"{type(error).__name__}: {message}".split()).removesuffix(":")
     return text if len(text) <= 400 else text[:399] + "…"

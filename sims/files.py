@@ -46,6 +46,11 @@ def read_only(path: Path) -> Path | None:
     return None
 
 
+def encodable(text: str) -> str:
+    """Return the text with escapes for what UTF-8 cannot hold: bytes of a file name that are no text."""
+    return text.encode(errors="backslashreplace").decode()
+
+
 def write_atomic(path: str | os.PathLike[str], data: str | bytes) -> None:
     """Write a regular file so that a reader, or a restart after a crash, sees the old content or the new, never a part.
 
@@ -69,7 +74,7 @@ def write_atomic(path: str | os.PathLike[str], data: str | bytes) -> None:
             with temporary.open("xb") as file:
                 with suppress(FileNotFoundError):
                     temporary.chmod(stat.S_IMODE(target.stat().st_mode))
-                file.write(data.encode() if isinstance(data, str) else data)
+                file.write(encodable(data).encode() if isinstance(data, str) else data)
                 file.flush()
                 os.fsync(file.fileno())
             os.replace(temporary, target)

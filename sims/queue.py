@@ -159,14 +159,18 @@ def _kept(outcome: Outcome, store: RecordStore | None) -> Outcome:
 def _run(task: Task) -> Outcome:
     try:
         return Outcome(task, task.function(*task.arguments))
-    except (Exception, SystemExit) as error:
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:
         return Outcome(task, error=error)
 
 
 def _outcome(task: Task, future: Future[Any]) -> Outcome:
     try:
         return Outcome(task, future.result())
-    except (Exception, SystemExit) as error:
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:
         return Outcome(task, error=error)
 
 

@@ -22,7 +22,7 @@ import numpy as np
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from sims.errors import BadInput
-from sims.files import write_atomic
+from sims.files import encodable, write_atomic
 from sims.fingerprint import every_module, fingerprint, libraries, versions
 from sims.standing import Standing, standing
 from sims.used import Used
@@ -49,7 +49,9 @@ def _plain(value: Any, where: str, *, finite: bool) -> Any:
         value = value.model_dump(mode="json")
     if isinstance(value, np.generic | np.ndarray | jax.Array):
         value = np.asarray(value).tolist()
-    if value is None or isinstance(value, bool | int | str):
+    if isinstance(value, str):
+        return encodable(value)
+    if value is None or isinstance(value, bool | int):
         return value
     if isinstance(value, float):
         if math.isfinite(value):
@@ -60,7 +62,7 @@ def _plain(value: Any, where: str, *, finite: bool) -> Any:
     if isinstance(value, Mapping):
         if bad := [key for key in value if not isinstance(key, str)]:
             raise BadInput(f"{where} has the key {bad[0]!r}: expected strings, which is all that JSON knows")
-        return {key: _plain(item, f"{where}.{key}", finite=finite) for key, item in value.items()}
+        return {encodable(key): _plain(item, f"{where}.{key}", finite=finite) for key, item in value.items()}
     if isinstance(value, list | tuple):
         return [_plain(item, f"{where}[{i}]", finite=finite) for i, item in enumerate(value)]
     raise BadInput(f"{where} is a {type(value).__name__}: expected numbers, strings, lists and mappings")

@@ -42,7 +42,9 @@ def example(
     answer = _output.Answer(json, out=file)
     arrays = sample_problem(loss, factored=factored, seed=seed)
     shapes = {name: list(array.shape) for name, array in arrays.items() if array.ndim}
-    problem, solution = quote(str(file)), quote(str(file.with_name(f"{file.stem}-solution.npz")))
+    beside = file.with_name(f"{file.stem}-solution.npz")
+    # a name that begins with - would be read as an option
+    problem, solution = (quote(f"./{p}" if str(p).startswith("-") else str(p)) for p in (file, beside))
     tries = [
         f"lora-theory solve {problem} --lam 0.05 --out {solution}",
         f"lora-theory certify {problem} {solution} --lam 0.05 --exact",

@@ -145,6 +145,12 @@ def test_a_scheduler_address_that_is_none_is_refused_in_one_line(run, claims, ad
     refused(run("verify", "--scheduler", address), "--scheduler|no dask scheduler answers at")
 
 
+def test_no_client_is_made_for_an_address_that_cannot_be_read(run, claims, monkeypatch):
+    monkeypatch.setattr("distributed.Client", None)  # one that fails early tells of it when it is thrown away
+    for address in ("not an address", "host:port", "x://a:1"):
+        refused(run("verify", "--scheduler", address), "no dask scheduler answers at")
+
+
 def test_nothing_but_a_scheduler_imports_distributed():
     script = (
         "import sys; sys.modules['distributed'] = sys.modules['dask'] = None;"

@@ -2,6 +2,8 @@
 
 import json
 import math
+import os
+import subprocess
 import sys
 
 import pytest
@@ -16,6 +18,7 @@ from proofs_check.work import claim_task, row_of
 from sims.data import load
 from sims.errors import BadInput, CannotServe
 from sims.queue import finished
+from sims.records import RecordStore
 from tests.proofs_check import fake_claims
 
 STABLE = {
@@ -74,6 +77,69 @@ def test_a_check_that_calls_sys_exit_is_inconclusive_and_stops_nothing_else(clai
     assert row["error"] == f"SystemExit: {code}".removesuffix(": None")
     assert exit_code([row]) == exit_code([control]) == 1
     assert as_expected(other)
+
+
+class Cancelled(BaseException):
+    """As of libraries whose exceptions are no Exception."""
+
+
+class Wordless(Exception):
+    """Its message cannot be told."""
+
+    def __str__(self):
+        raise RuntimeError
+
+
+@pytest.mark.parametrize(
+    ("leave", "told"),
+    [
+        (lambda: (_ for _ in ()).throw(Wordless), "Wordless"),
+        (lambda: os._exit(0), "SystemExit: os._exit(0)"),
+        (lambda: (_ for _ in ()).throw(Cancelled("away")), "Cancelled: away"),
+        (lambda: (_ for _ in ()).throw(GeneratorExit), "GeneratorExit"),
+    ],
+)
+def test_a_check_that_ends_the_process_or_raises_anything_stops_itself_alone(claims, leave, told):
+    def leaving(level, seed, data):
+        leave()
+        return fake_claims.within(level, seed, data)
+
+    before = os._exit
+    claims(fake_claims.make("NTK-E", leaving), fake_claims.make("NTK-K", control=leaving), fake_claims.make("NTK-Z"))
+    row, control, other = run_many(["NTK-E", "NTK-K", "NTK-Z"], "smoke", 0, "digits")
+    assert row["error"] == control["error"] == told
+    assert exit_code([row]) == exit_code([control]) == 1
+    assert as_expected(other)
+    assert os._exit is before
+
+
+def test_a_process_that_a_check_forks_and_another_thread_may_still_end():
+    program = (
+        "import os, threading, time\n"
+        "from proofs_check.exits import exits_are_raised\n"
+        "with exits_are_raised():\n"
+        "    child = os.fork()\n"
+        "    if child == 0: os._exit(7)\n"
+        "    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 7\n"
+        "    threading.Thread(target=os._exit, args=(8,)).start()\n"
+        "    time.sleep(60)\n"
+    )
+    assert subprocess.run([sys.executable, "-c", program], check=False).returncode == 8
+
+
+def test_what_utf8_cannot_hold_is_escaped_in_rows_and_records(claims, tmp_path):
+    name = os.fsdecode(b"\xff.npz")  # a file name that is no text
+
+    def check(level, seed, data):
+        return Evidence((Measurement(name, 0, 0, "=="),), 1, notes=(name,))
+
+    claims(fake_claims.make("NTK-U", check))
+    store = RecordStore(tmp_path)
+    for recorded in (False, True):
+        (outcome,) = finished([claim_task(find("NTK-U"), "smoke", 0, "digits")], store)
+        assert outcome.recorded is recorded
+        assert outcome.result["notes"] == ["\\udcff.npz"]
+    assert json.loads(to_json(outcome.result))["measured"] == {"\\udcff.npz": 0.0}
 
 
 def test_data_that_cannot_serve_are_replaced_openly(claims):

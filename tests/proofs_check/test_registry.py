@@ -129,6 +129,8 @@ def planted(empty, monkeypatch, tmp_path):
         ("def check(:", "line 1: SyntaxError"),
         ("raise RuntimeError('no\\nway')", "RuntimeError: no way"),
         ("import sys; sys.exit(0)", "SystemExit: 0"),
+        ("import os; os._exit(0)", r"SystemExit: os\._exit\(0\)"),
+        ("raise GeneratorExit", "GeneratorExit"),
         ("import no_such_module", "ModuleNotFoundError: No module named 'no_such_module'"),
         (GOOD.format(n="/3"), "ValueError: claim 'NTK-PLANTED/3'"),
         (GOOD.format(n=1).lower().replace("ntk-planted1", "ntk-Planted1"), "ValueError: claim NTK-PLANTED1 .or ntk"),
