@@ -337,3 +337,13 @@ def test_the_best_point_of_its_rank_is_not_spurious_for_being_a_little_off(lam: 
     )
     column = np.sqrt(1 - 4 * float(lam)) * np.array([[np.cos(1e-6)], [np.sin(1e-6)]])
     assert certify(problem, factors(column, column), lam)["verdict"] == "local_minimum"
+
+
+def test_an_update_of_many_digits_is_refuted_exactly_without_elimination() -> None:
+    rng = np.random.default_rng(0)  # elimination of its fractions took 40 s at 30 x 30
+    problem = make_problem(
+        [DenseFeatures(rng.standard_normal((4, 1, 80, 80)))], np.zeros((4, 1)), np.ones((4, 1)), SQUARED
+    )
+    told = certify(problem, update(rng.standard_normal((80, 80))), Fraction(1, 10), exact=True)
+    assert told["verdict"] == "not_optimal"
+    assert told["exact"]
