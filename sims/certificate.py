@@ -120,8 +120,7 @@ def _regularised_dual(
     )
     largest = float(np.abs(z).max(initial=0.0))
     if largest > 0 and float(moved.max()) > _CANCELLED * largest:
-        for point in _on_the_optimality_system(problem, candidates, z, lam):
-            corrected = problem.loss.nearest_dual(point, problem.y)
+        for corrected in _on_the_optimality_system(problem, candidates, z, lam):
             norms = [convex_lora.spectral_norm(layer.adjoint(corrected) / problem.n) for layer in problem.layers]
             best = max(best, _charged_dual(problem, corrected, norms, lam))
     return best, max(tops, default=0.0) / lam, aligned + lam * nuclear

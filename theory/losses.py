@@ -71,10 +71,6 @@ class Loss(ABC):
     def conjugate(self, z: Float[Array, "n k"], y: Num[Array, "..."]) -> Float[Array, " n"]:
         """Return the convex conjugate at z for every sample, shape (n,): +inf where z is outside its domain."""
 
-    def nearest_dual(self, z: Float[Array, "n k"], y: Num[Array, "..."]) -> Float[Array, "n k"]:
-        """Return a point of the conjugate's domain near z, z itself inside it: the whole space for the squared loss."""
-        return z
-
 
 @dataclass(frozen=True)
 class Squared(Loss):
@@ -140,10 +136,6 @@ class Logistic(Loss):
         q = xp.clip(q, 0.0, 1.0)
         return xp.where(inside, (_xlogx(xp, q) + _one_less(xp, -q)).sum(axis=-1), xp.inf)
 
-    def nearest_dual(self, z: Float[Array, "n k"], y: Num[Array, "..."]) -> Float[Array, "n k"]:
-        """Return -y q with q clipped to [0, 1]."""
-        return -y * _namespace(z).clip(-y * z, 0.0, 1.0)
-
 
 @dataclass(frozen=True)
 class CrossEntropy(Loss):
@@ -200,15 +192,6 @@ class CrossEntropy(Loss):
         # at the label q = 1 + z: its logarithm keeps the digits of a small z
         terms = xp.where(label, _one_less(xp, xp.clip(z, -1.0, 0.0)), _xlogx(xp, xp.clip(z, 0.0, 1.0)))
         return xp.where(inside, terms.sum(axis=-1), xp.inf)
-
-    def nearest_dual(self, z: Float[Array, "n k"], y: Num[Array, "..."]) -> Float[Array, "n k"]:
-        """Return q - e_y: q of the other classes clipped from below and shrunk to a sum of at most 1."""
-        xp = _namespace(z)
-        label = self._one_hot(z, y) > 0
-        others = xp.where(label, 0.0, xp.clip(z, 0.0, 1.0))
-        total = others.sum(axis=1, keepdims=True)
-        others = others / xp.where(total > 1.0, total, 1.0)
-        return xp.where(label, -others.sum(axis=1, keepdims=True), others)
 
 
 SQUARED, LOGISTIC, CROSS_ENTROPY = Squared(), Logistic(), CrossEntropy()
