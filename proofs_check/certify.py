@@ -16,7 +16,7 @@ from sims.certificate import certificate_at
 from sims.convex_problem import ConvexProblem
 from sims.errors import BadInput
 from sims.problem_files import Candidate
-from sims.scaling import Units, normalised, without_loss
+from sims.scaling import Units, about_the_data, normalised, without_loss
 from sims.threads import blas_on_one_thread
 from theory.convex_lora import OptimalityReport
 from theory.factorisation import factor_penalty, rebalanced
@@ -51,7 +51,11 @@ def certify(
     if not (np.isfinite(tol) and tol > 0):
         raise BadInput(f"tolerance {tol} is not positive: expected a relative gap such as 1e-8")
     posed = pose(problem, candidate, lam)
-    report = _report(posed)
+    with np.errstate(over="ignore", invalid="ignore"):
+        found = _report(posed)
+    report = about_the_data(found, lossless=without_loss(problem, posed.problem, posed.units), lam=lam)
+    if not np.isfinite(report.primal):
+        raise BadInput("the objective at this solution does not fit into float64: expected a smaller solution")
     judged = float_verdict(posed.problem, posed.delta, posed.factors, float(posed.lam), report, tol)
     proved = False
     if exact:
@@ -118,7 +122,7 @@ def _proved(
     tol: float,
 ) -> Judged:
     """Return what is proved about the numbers in the files."""
-    if not without_loss(problem, posed.problem, posed.units):
+    if not without_loss(problem, posed.problem, posed.units) or not _kept(posed.units, candidate):
         return Judged("inconclusive", "the data span more than float64 can rescale: no proof is tried")
     factors = None
     if posed.factors is not None and candidate.u is not None and candidate.v is not None:
@@ -127,19 +131,31 @@ def _proved(
     return exact_verdict(posed.problem, posed.delta, factors, posed.lam, report, judged, tol)
 
 
+def _kept(units: Units, candidate: Candidate) -> bool:
+    """Return whether the candidate is the same, rescaled: no entry fell below float64."""
+    if candidate.u is None or candidate.v is None:
+        shift = 2 * (units.features - units.targets)
+        return bool((np.ldexp(units.delta(candidate.delta), -shift) == candidate.delta).all())
+    shift = units.features - units.targets
+    return all((np.ldexp(units.factor(f), -shift) == f).all() for f in (candidate.u, candidate.v))
+
+
 def _stationarity(judged: Judged, units: Units, *, exact: bool) -> dict[str, Any]:
     """Return the JSON object in the units of the data: the Hessian scales as lam, the gradient with the factors too."""
     point, to_lam = judged.point, units.gradient_back
     shown: dict[str, Any] = {
         "gradient_norm": None if judged.gradient_norm is None else judged.gradient_norm,
-        "min_hessian_eigenvalue": None if point is None else to_lam(point.min_eigenvalue),
+        "min_hessian_eigenvalue": None if point is None else _finite(to_lam(point.min_eigenvalue)),
         "gauge_zeros": None if point is None else point.zeros,
         "next_eigenvalue": None if point is None else _finite(to_lam(point.next_eigenvalue)),
         "gauge_dimension": None if point is None else point.gauge_dimension,
-        "lambda_min_s": None if point is None else to_lam(point.lowest_s),
+        "lambda_min_s": None if point is None else _finite(to_lam(point.lowest_s)),
     }
     if shown["gradient_norm"] is not None:
-        shown["gradient_norm"] = float(np.ldexp(shown["gradient_norm"], 3 * units.targets + units.features))
+        with np.errstate(over="ignore", under="ignore"):
+            shown["gradient_norm"] = _finite(
+                float(np.ldexp(shown["gradient_norm"], 3 * units.targets + units.features))
+            )
     if exact:
         shown["radius"] = judged.radius
     return shown

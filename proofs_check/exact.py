@@ -124,8 +124,16 @@ class SquaredProblem:
         return Fraction(int(value.p), int(value.q))
 
     def proves_infeasible(self, delta: np.ndarray) -> bool:
-        """Return whether ||G||_op > lam is proved at delta, which contradicts optimality."""
-        return inertia(block_matrix(self.lam, self.gradient(self.residuals(rational_matrix(delta)))))[2] > 0
+        """Return whether ||G||_op > lam is proved at delta, which contradicts optimality. False proves nothing.
+
+        Witnesses are the float singular vectors a, b: a^T G b > lam |a| |b| in rationals. Elimination takes minutes.
+        """
+        g = self.gradient(self.residuals(rational_matrix(delta)))
+        floats = np.array([[float(Fraction(int(x.p), int(x.q))) for x in row] for row in g.tolist()])
+        left, _, right = np.linalg.svd(floats)
+        a, b = rational_matrix(left[:, :1]), rational_matrix(right[:1].T)
+        along = inner(a, g * b)
+        return bool(along > 0 and along * along > self.lam * self.lam * inner(a, a) * inner(b, b))
 
     def proves_optimal(self, delta: np.ndarray) -> bool:
         """Return whether delta is proved to be *exactly* optimal: ||G||_op <= lam and <G, delta> = -lam ||delta||_*.
@@ -135,11 +143,12 @@ class SquaredProblem:
         """
         x = rational_matrix(delta)
         g = self.gradient(self.residuals(x))
-        if inertia(block_matrix(self.lam, g))[2]:
-            return False
         polar = g.transpose() * x * fmpq(-1)
         square = polar * polar - (x.transpose() * x) * (self.lam * self.lam)
-        return polar == polar.transpose() and is_zero(square) and inertia(polar)[2] == 0
+        # what is cheap and hardly ever so comes first: elimination of large fractions takes minutes
+        if polar != polar.transpose() or not is_zero(square) or inertia(polar)[2]:
+            return False
+        return inertia(block_matrix(self.lam, g))[2] == 0
 
 
 def _skew_rank(q: fmpq_mat) -> int:

@@ -104,7 +104,8 @@ def _factors(problem: ConvexProblem, u: Array, v: Array, lam: float, report: Opt
     if before.min_eigenvalue < -1e-6 * before.scale or before.zeros < point.zeros:
         return Judged("inconclusive", "Newton's steps lead to a point of another inertia", norm, point)
     strict = point.zeros == point.gauge_dimension
-    lower = better_point(problem, u, v, lam)
+    # beside the point itself its own minimum would be lower
+    lower = better_point(problem, end.u, end.v, lam)
     word = "local_minimum" if strict else "second_order_point"
     if lower is None:
         return Judged(word, "above the convex optimum; no lower point of its rank was found", norm, point)

@@ -53,12 +53,24 @@ def certificate_at(
         found = unreachable_dual(problem.loss, problem.span, z, problem.f0, problem.y)
         # the three losses are nowhere negative: z = 0 is feasible and says so
         dual, ratio, alignment = max(found or 0.0, 0.0), float("inf"), 0.0
-    zero = lam == 0 and problem.loss.name == "squared"
-    at_zero = float(problem.loss.value(problem.f0, problem.y).mean()) if zero else 0.0
-    attained = zero and primal + rounding <= convex_lora.ATTAINED_ZERO * at_zero
+    attained = _interpolates(problem, z, moved) if lam == 0 else None
     return OptimalityReport(
         primal, dual - rounding if dual > 0 or lam > 0 else dual, ratio, alignment, rounding, attained
     )
+
+
+def _interpolates(problem: ConvexProblem, z: Float[Array, "n k"], moved: Float[Array, "n k"]) -> bool:
+    """Return whether a squared loss is at most ``ATTAINED_ZERO`` of that at delta = 0, rounding charged.
+
+    Residuals are compared, not losses: the square of a small residual underflows. No other loss is ever zero.
+    """
+    if problem.loss.name != "squared":
+        return False
+    first, left = np.abs(problem.f0 - problem.y), np.abs(z) + moved
+    scale = float(first.max())
+    if scale == 0.0:
+        return not left.any()
+    return bool(((left / scale) ** 2).sum() <= convex_lora.ATTAINED_ZERO * ((first / scale) ** 2).sum())
 
 
 def _predictions(problem: ConvexProblem, candidates: Sequence[Candidate]) -> Float[Array, "n k"]:

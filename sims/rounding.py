@@ -46,7 +46,7 @@ def prediction_rounding(
 
     ``factors`` holds pairs (u, v) or updates delta. Kind: upper bound, probabilistic.
     """
-    total = 2.0 * UNIT * np.abs(f0)
+    total = np.zeros_like(f0)
     for layer, candidate in zip(layers, factors, strict=True):
         size = moduli(layer)
         terms = layer.d_out * layer.d_in + positions(layer)
@@ -59,7 +59,7 @@ def prediction_rounding(
         else:
             change = size.apply(np.abs(candidate))
         total = total + growth(terms) * change
-    return total
+    return np.where(total > 0, total + 2.0 * UNIT * np.abs(f0), 0.0)  # nothing added: f0 itself
 
 
 def gradient_rounding(

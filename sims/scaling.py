@@ -6,7 +6,7 @@ scale by 2^(a-b), a power of two as well: a verdict found in the new units is on
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from typing import Any
 
@@ -19,7 +19,8 @@ from sims.ntk.features import DenseFeatures, FactoredFeatures, TangentFeatures
 from theory.convex_lora import OptimalityReport
 
 Array = Any
-_SMALLEST_LAMBDA = 1e-290  # in the new units: products of it with anything of the data must not underflow
+_SMALLEST_LAMBDA = Fraction(1, 10**290)  # in the new units: products of it with anything of the data must not underflow
+_LARGEST_LAMBDA = Fraction(10**290)
 
 
 @dataclass(frozen=True)
@@ -34,12 +35,22 @@ class Units:
         return lam * Fraction(4) ** -(self.features + self.targets)
 
     def delta(self, delta: Float[Array, "m p"]) -> Float[Array, "m p"]:
-        """Return an update in the new units."""
-        return np.ldexp(delta, 2 * (self.features - self.targets))
+        """Return an update in the new units.
+
+        Raises:
+            BadInput: it does not fit into float64 there.
+        """
+        with np.errstate(over="ignore", under="ignore"):
+            return _fits(np.ldexp(delta, 2 * (self.features - self.targets)), delta, "the solution beside the data")
 
     def factor(self, factor: Float[Array, "m r"]) -> Float[Array, "m r"]:
-        """Return one factor of an update in the new units."""
-        return np.ldexp(factor, self.features - self.targets)
+        """Return one factor of an update in the new units.
+
+        Raises:
+            BadInput: it does not fit into float64 there.
+        """
+        with np.errstate(over="ignore", under="ignore"):
+            return _fits(np.ldexp(factor, self.features - self.targets), factor, "the solution beside the data")
 
     def factor_back(self, factor: Float[Array, "m r"]) -> Float[Array, "m r"]:
         """Return one factor in the units of the data.
@@ -88,15 +99,21 @@ def normalised(problem: ConvexProblem, lam: Fraction) -> tuple[ConvexProblem, Fr
     """Return the problem and lam in units in which the largest feature and target lie between 1 and 4, and the units.
 
     Raises:
-        BadInput: lam is so small beside the data that it underflows.
+        BadInput: lam is so small or so large beside the data that it does not fit into float64.
     """
     a = max((_exponent(_largest(layer)) for layer in problem.layers), key=_nonzero_first, default=None) or 0
     b = 0
     if problem.loss.name == "squared":
-        b = _exponent(max(float(np.abs(problem.y).max()), float(np.abs(problem.f0).max()))) or 0
+        largest = _exponent(max(float(np.abs(problem.y).max()), float(np.abs(problem.f0).max())))
+        # where all targets are zero only lam has a size: lam and an update must not underflow together
+        b = _lambda_exponent(lam) - a if largest is None else largest
     units = Units(a, b)
     scaled_lam = units.lam(lam)
-    if lam > 0 and float(scaled_lam) < _SMALLEST_LAMBDA:
+    if scaled_lam > _LARGEST_LAMBDA:
+        raise BadInput(
+            "lambda is more than 1e290 times larger than the data: expected a smaller one (zero is the optimum already)"
+        )
+    if 0 < scaled_lam < _SMALLEST_LAMBDA:
         raise BadInput(
             f"lambda {float(lam):g} is more than 1e290 times smaller than the data: expected a larger one, or 0"
         )
@@ -128,6 +145,16 @@ def without_loss(problem: ConvexProblem, scaled: ConvexProblem, units: Units) ->
     return True
 
 
+def about_the_data(report: OptimalityReport, *, lossless: bool, lam: Fraction) -> OptimalityReport:
+    """Return the certificate, without its dual where at lam = 0 rescaling has lost numbers of the data.
+
+    At lam = 0 a feature of any size counts; at lam > 0 what is lost is below rounding.
+    """
+    if lossless or lam > 0:
+        return report
+    return replace(report, dual=0.0, attained_zero=False)
+
+
 def _nonzero_first(exponent: int | None) -> tuple[bool, int]:
     return exponent is not None, exponent or 0
 
@@ -138,6 +165,11 @@ def _exponent(size: float | tuple[float, ...]) -> int | None:
     if any(part == 0.0 for part in parts):
         return None
     return int(sum(np.frexp(part)[1] - 1 for part in parts)) // 2
+
+
+def _lambda_exponent(lam: Fraction) -> int:
+    """Return e with lam / 4^e of about 1; 0 for lam = 0."""
+    return (lam.numerator.bit_length() - lam.denominator.bit_length()) // 2 if lam > 0 else 0
 
 
 def _largest(layer: TangentFeatures) -> float | tuple[float, ...]:

@@ -10,7 +10,7 @@ import numpy as np
 from sims.certificate import certificate_at
 from sims.convex_problem import ConvexProblem
 from sims.errors import BadInput
-from sims.scaling import normalised
+from sims.scaling import about_the_data, normalised, without_loss
 from sims.solvers.few_unknowns import fewer_unknowns, solve_few_unknowns
 from sims.solvers.least_norm import least_norm_deltas
 from sims.solvers.low_rank_newton import Factors, minimise_factors
@@ -103,8 +103,12 @@ def solve(
     started = time.perf_counter()
     scaled, exact_lam, units = normalised(problem, Fraction(lam))
     factors, status, certificate = _solved(scaled, float(exact_lam), tol, max_rank, reduce=reduce)
+    lossless = without_loss(problem, scaled, units)
+    certificate = about_the_data(certificate, lossless=lossless, lam=exact_lam)
+    if status is Status.OPTIMAL and certificate.relative_gap > tol:
+        status = Status.INACCURATE
     back = [(units.factor_back(u), units.factor_back(v)) for u, v in factors]
-    measurements = scaled.measurements
+    measurements = scaled.measurements if lossless else problem.span.count_of_extremes
     report = units.report_back(certificate)
     return CertifiedSolution(back, status, report, measurements, time.perf_counter() - started)
 

@@ -14,7 +14,7 @@ import numpy as np
 from jaxtyping import Float
 
 from sims.ntk.features import TangentFeatures
-from sims.rounding import UNIT, moduli
+from sims.rounding import UNIT, growth, moduli, positions
 
 Array = Any
 MOST_ENTRIES = 100_000_000  # of a matrix that is multiplied out here: 0.8 GB
@@ -51,7 +51,8 @@ class FeatureSpan:
     @cached_property
     def _not_zero(self) -> tuple[int, int]:
         """Rows and columns of A that are not exactly zero."""
-        sizes = [moduli(layer) for layer in self._seen]
+        # zeros and ones: products of small numbers must not underflow to a zero that is none
+        sizes = [_pattern(layer) for layer in self._seen]
         n, k = sizes[0].n, sizes[0].k
         if k == 0:
             return 0, 0
@@ -73,6 +74,17 @@ class FeatureSpan:
             return None
         lengths = row_lengths(self.matrix)
         return self.matrix / np.where(lengths > 0, lengths, 1.0)[:, None], lengths
+
+    @cached_property
+    def row_errors(self) -> Float[Array, " q"]:
+        """How far rounding can have moved every row of ``matrix``: nothing where the features came multiplied out."""
+        total = np.zeros(self.rows)
+        for layer in self._seen:
+            terms = positions(layer)
+            if terms > 1 or self.centred:
+                size = np.asarray(moduli(layer).dense()).reshape(self.rows, -1)
+                total = total + growth(terms) * row_lengths(size)
+        return total
 
     @cached_property
     def singular_values(self) -> Float[Array, " s"] | None:
@@ -100,6 +112,13 @@ class FeatureSpan:
         exact = _exact_rank(self.layers, centred=self.centred)
         return most if exact is None else exact
 
+    @cached_property
+    def count_of_extremes(self) -> int:
+        """The same from zeros and rationals alone, for features that no unit brings into the range of floats."""
+        most = min(self._not_zero)
+        exact = _exact_rank(self.layers, centred=self.centred)
+        return most if exact is None else exact
+
     def _gram_is_clear(self, most: int) -> bool:
         """Return whether the Gram matrix already shows that all rows are independent: cheap with factors."""
         if most < self.rows or self.rows > _MOST_GRAM_ROWS:
@@ -122,6 +141,13 @@ def _exact_rank(layers: tuple[TangentFeatures, ...], *, centred: bool) -> int | 
     except ImportError:
         return None
     return exact_rank(layers, centred=centred)
+
+
+def _pattern(layer: TangentFeatures) -> TangentFeatures:
+    """Return features with every number that is not zero replaced by one."""
+    import jax
+
+    return jax.tree.map(lambda x: (x != 0).astype(np.float64), layer)
 
 
 def row_lengths(matrix: Float[Array, "q p"]) -> Float[Array, " q"]:

@@ -65,13 +65,18 @@ def _distance_to_feasible(span: FeatureSpan, z: Float[Array, " q"]) -> Float[Arr
     rows, lengths = span.normalised
     singular = span.singular_values
     assert singular is not None
+    # factors that were multiplied in floats: the rows of the data are only near these
+    off = span.row_errors / np.where(lengths > 0, lengths, 1.0)
+    if (off[lengths == 0] > 0).any():
+        return None
     smallest = float(singular[span.count - 1]) - 8.0 * UNIT * np.sqrt(max(rows.shape)) * float(singular[0])
+    smallest -= float(np.linalg.norm(off))
     if smallest <= 0.0:
         return None
     # rows of length one: A^T z = B^T (D z), and what is left of it moves D z by at most its norm over sigma
     weighted = lengths * z
     summed = growth(z.size) * float(np.linalg.norm(np.abs(rows).T @ np.abs(weighted)))
-    left = float(np.linalg.norm(rows.T @ weighted)) + summed
+    left = float(np.linalg.norm(rows.T @ weighted)) + summed + float(off @ np.abs(weighted))
     inner = np.where(lengths > 0, left / smallest / np.where(lengths > 0, lengths, 1.0), 0.0)
     plain = row_lengths(rows)  # 1, or 0 for features that are zero
     return inner * plain

@@ -88,7 +88,8 @@ class OptimalityReport:
 
     ``dual`` is a lower bound of the optimal value; where ``rounding`` (absolute, of primal and dual together) was
     estimated it has been taken off, so that a negative gap is a fault and not a matter of rounding. ``attained_zero``:
-    lam = 0, squared loss, and a primal of at most ``ATTAINED_ZERO`` of the loss at delta = 0.
+    None for lam > 0; at lam = 0, whether the loss is the squared one and at most ``ATTAINED_ZERO`` of that at
+    delta = 0. Where it is False a primal of 0.0 has only underflown or been rounded away: it proves nothing.
     """
 
     primal: float
@@ -96,7 +97,7 @@ class OptimalityReport:
     spectral_norm_ratio: float
     alignment: float
     rounding: float = 0.0
-    attained_zero: bool = False
+    attained_zero: bool | None = None
 
     @property
     def gap(self) -> float:
@@ -106,7 +107,11 @@ class OptimalityReport:
     @property
     def relative_gap(self) -> float:
         """Gap over |primal|, 0 where the primal counts as zero; see ``relative_gap`` of this module."""
-        return 0.0 if self.attained_zero else relative_gap(self.gap, self.primal)
+        if self.attained_zero:
+            return 0.0
+        if self.attained_zero is False and self.primal == 0.0:
+            return float("inf")
+        return relative_gap(self.gap, self.primal)
 
 
 def optimality_report(

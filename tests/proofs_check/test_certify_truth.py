@@ -229,3 +229,121 @@ def test_an_update_beside_the_optimum_is_not_optimal(exact: bool) -> None:
     (best,) = solve(problem, float(lam)).deltas
     told = certify(problem, update(0.9 * best), lam, exact=exact)
     assert (told["verdict"], told["exact"]) == ("not_optimal", exact)
+
+
+@pytest.mark.parametrize("exact", [False, True])
+@pytest.mark.parametrize("size", [800.0, 1e5, 1e300])
+def test_a_loss_that_underflows_to_zero_is_not_certified(size: float, exact: bool) -> None:
+    two = make_problem([DenseFeatures(np.array([1.0, -1.0]).reshape(1, 2, 1, 1))], np.zeros((1, 2)), [0], CROSS_ENTROPY)
+    for problem in (dense([[[1.0]]], [1.0], LOGISTIC), two):
+        told = certify(problem, update([[size]]), Fraction(0), exact=exact)
+        assert told["verdict"] == "inconclusive"
+
+
+@pytest.mark.parametrize("exact", [False, True])
+@pytest.mark.parametrize(("y", "step"), [(1e16, 0.9), (1e16 + 2, 2.9)])
+def test_a_residual_that_is_rounded_away_proves_nothing_at_lambda_zero(y: float, step: float, exact: bool) -> None:
+    problem = dense([[[1.0]]], [[y]], f0=[[1e16]])
+    for candidate in (update([[step]]), factors([[step]], [[1.0]])):
+        assert certify(problem, candidate, Fraction(0), exact=exact)["verdict"] != "global_minimum"
+    still = certify(dense([[[1.0]]], [[1e16]], f0=[[1e16]]), update([[0.0]]), Fraction(0), exact=exact)
+    assert still["verdict"] == "global_minimum"
+
+
+@pytest.mark.parametrize("lam", [Fraction(0), Fraction(1, 10**100)])
+@settings(max_examples=20)
+@given(power=st.integers(-100, 100), exact=st.booleans())
+def test_zero_targets_do_not_hide_an_update_that_is_small(lam: Fraction, power: int, exact: bool) -> None:
+    c = Fraction(4) ** power
+    told = certify(dense([[[1.0]]], [[0.0]]), update([[1e-130 * float(c)]]), lam * c, exact=exact)
+    assert told["verdict"] == "not_optimal"
+
+
+def test_a_small_residual_counts_beside_targets_that_are_met() -> None:
+    problem = dense([[[1.0, 0.0]], [[0.0, 1.0]]], [[1.0], [1e-170]], f0=[[1.0], [0.0]])
+    assert certify(problem, update([[0.0, 0.0]]), Fraction(0))["verdict"] == "not_optimal"
+
+
+@pytest.mark.parametrize("exact", [False, True])
+@pytest.mark.parametrize(("feature", "lam", "size"), [(1.0, 0, 1e200), (1.0, 1, 1e200), (1e200, 1, 1e300)])
+def test_an_objective_beyond_floats_is_refused_in_one_line(feature: float, lam: int, size: float, exact: bool) -> None:
+    with pytest.raises(BadInput, match="fit into float64"):
+        certify(dense([[[feature]]], [[1.0]]), update([[size]]), Fraction(lam), exact=exact)
+
+
+@pytest.mark.parametrize("feature", [1.0, 1e-200])
+def test_a_lambda_beyond_floats_is_refused_in_one_line(feature: float) -> None:
+    with pytest.raises(BadInput, match="larger than the data"):
+        certify(dense([[[feature]]], [[1.0]]), update([[0.0]]), Fraction(10) ** 300)
+
+
+def test_exact_says_nothing_of_factors_that_rescaling_has_lost() -> None:
+    problem = dense([[[1e-200, 0.0], [0.0, 1e-200]]], [[1e100]])
+    lost = factors([[1e-180], [0.0]], [[0.0], [1e-180]])
+    assert certify(problem, lost, Fraction(0), exact=True)["verdict"] == "inconclusive"
+
+
+@settings(max_examples=20)
+@given(seed=seeds, loss=st.sampled_from([LOGISTIC, CROSS_ENTROPY]), size=st.sampled_from([1e6, 1e9, 1e12]))
+def test_large_offsets_raise_no_dual_above_the_optimum(seed: int, loss: Loss, size: float) -> None:
+    rng = np.random.default_rng(seed)
+    n, k = 5, 1 if loss is LOGISTIC else 3
+    g = rng.standard_normal((n, k, 3, 3))
+    y = np.sign(rng.standard_normal((n, 1))) if loss is LOGISTIC else rng.integers(0, k, n)
+    f0 = rng.standard_normal((n, k))
+    for i in range(3):  # told apart by far: their dual points are 0, the edge of the conjugate's domain
+        f0[i] = size * y[i] if loss is LOGISTIC else np.where(np.arange(k) == y[i], 0.0, -size * rng.random(k))
+    problem = make_problem([DenseFeatures(g)], f0, y, loss)
+    lam = 0.3 * problem.lambda_max()
+    found = solve(problem, lam)
+    assert found.certificate.gap >= 0
+    ((u, v),) = found.factors
+    assert certify(problem, update(1.001 * u @ v.T), Fraction(lam))["gap"] >= 0
+
+
+def test_a_dual_charges_the_rounding_of_features_that_cancel() -> None:
+    tiny, e = 2.0**-60, 2.0**-30  # (1 + e)^2 - (1 + 2 e) is e^2, and 0 in floats
+    parts = [
+        [(tiny, 1.0, 0)],
+        [(tiny, 1.0, 1)],
+        [(1 + e, 1 + e, 0), (-(1 + 2 * e), 1.0, 0), (tiny, 1.0, 0), (tiny, 1.0, 1)],
+    ]
+    signal, activation = np.zeros((3, 1, 4, 2)), np.zeros((3, 4, 2))
+    for i, row in enumerate(parts):
+        for t, (s, a, j) in enumerate(row):
+            signal[i, 0, t, j], activation[i, t, j] = s, a
+    y = np.array([[1.0], [1.0], [3.0]])  # met by delta = 2^60 I
+    problem = make_problem([FactoredFeatures(signal, activation)], np.zeros((3, 1)), y, SQUARED)
+    assert certify(problem, update(np.zeros((2, 2))), Fraction(0))["dual"] == 0.0
+    assert solve(problem, 0.0).report()["status"] != "optimal"
+
+
+@pytest.mark.parametrize("lam", [0.0, 1e-3])
+def test_measurements_that_floats_cannot_hold_together_are_counted(lam: float) -> None:
+    far = dense([[[1e200, 0.0], [0.0, 0.0]], [[0.0, 0.0], [0.0, 1e-200]]], [[1.0], [1.0]])
+    signal = np.array([[1.0, 0.0], [0.0, 1e-200]]).reshape(2, 1, 1, 2)
+    small = make_problem([FactoredFeatures(signal, signal[:, 0])], np.zeros((2, 1)), np.ones((2, 1)), SQUARED)
+    for problem in (far, small):
+        told = solve(problem, lam).report()
+        assert told["n_measurements"] == 2
+        assert lam > 0 or told["status"] != "optimal"  # 0 is attained, far away
+
+
+@pytest.mark.parametrize("lam", [Fraction(0), Fraction(1, 100)])
+def test_the_best_point_of_its_rank_is_not_spurious_for_being_a_little_off(lam: Fraction) -> None:
+    basis = np.eye(4).reshape(4, 2, 2)
+    problem = make_problem(
+        [DenseFeatures(basis[:, None])], np.zeros((4, 1)), np.array([[1.0], [0], [0], [0.99]]), SQUARED
+    )
+    column = np.sqrt(1 - 4 * float(lam)) * np.array([[np.cos(1e-6)], [np.sin(1e-6)]])
+    assert certify(problem, factors(column, column), lam)["verdict"] == "local_minimum"
+
+
+def test_an_update_of_many_digits_is_refuted_exactly_without_elimination() -> None:
+    rng = np.random.default_rng(0)  # elimination of its fractions took 40 s at 30 x 30
+    problem = make_problem(
+        [DenseFeatures(rng.standard_normal((4, 1, 80, 80)))], np.zeros((4, 1)), np.ones((4, 1)), SQUARED
+    )
+    told = certify(problem, update(rng.standard_normal((80, 80))), Fraction(1, 10), exact=True)
+    assert told["verdict"] == "not_optimal"
+    assert told["exact"]
