@@ -56,7 +56,8 @@ def certify(
     report = about_the_data(found, lossless=without_loss(problem, posed.problem, posed.units), lam=lam)
     if not np.isfinite(report.primal):
         raise BadInput("the objective at this solution does not fit into float64: expected a smaller solution")
-    judged = float_verdict(posed.problem, posed.delta, posed.factors, float(posed.lam), report, tol)
+    with np.errstate(over="ignore", invalid="ignore"):  # a rounding that is infinite decides nothing
+        judged = float_verdict(posed.problem, posed.delta, posed.factors, float(posed.lam), report, tol)
     proved = False
     if exact:
         judged = _proved(posed, problem, candidate, report, judged, tol)

@@ -19,6 +19,7 @@ from theory.convex_lora import OptimalityReport
 
 Array = np.ndarray
 _HOPELESS = 1e-3  # relative gap, rounding taken off, from which a proof of optimality is not tried
+_MOST_SIDES = 400  # d_out + d_in: definiteness in balls takes the cube of it
 _MOST_FEATURES = 2_000_000  # entries of all features that are turned into rationals
 
 
@@ -35,6 +36,8 @@ def exact_verdict(
     entries = problem.n * problem.k * delta.size
     if entries > _MOST_FEATURES:
         return Judged("inconclusive", f"{entries} entries of the features: a proof takes up to {_MOST_FEATURES}")
+    if sum(problem.shapes[0]) > _MOST_SIDES:
+        return Judged("inconclusive", f"sides that sum to {sum(problem.shapes[0])}: a proof takes up to {_MOST_SIDES}")
     small = sum(problem.shapes[0]) * (1 if factors is None else factors[0].shape[1]) <= MAX_EXACT_ROWS
     squared = SquaredProblem(problem, lam) if problem.loss.name == "squared" and small else None
     if _global(problem, delta, factors, lam, report, squared, tol):

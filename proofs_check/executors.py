@@ -3,7 +3,6 @@
 import logging
 import multiprocessing
 import os
-import re
 import signal
 import threading
 from collections.abc import Callable, Iterator
@@ -18,8 +17,6 @@ from sims.memory import available, in_words
 
 _THREAD_VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NPROC")  # NPROC: XLA's pool
 MEMORY_OF_A_WORKER = 450_000_000  # bytes: Python, JAX and SciPy with the claims, measured; the work comes on top
-
-_ADDRESS = re.compile(r"([a-z]+://)?([^\s:/]+|\[[0-9a-fA-F:]+\]):[0-9]+")
 
 
 class ProcessPool:
@@ -145,8 +142,6 @@ def cluster(address: str, timeout: float = 8.0) -> Iterator[Cluster]:
             f"--scheduler {address!r} needs the package distributed, which cannot be imported ({error}); "
             "install it (make setup), or use --workers"
         ) from None
-    if not _ADDRESS.fullmatch(address):  # a client that never connected complains once more when it is collected
-        raise BadInput(f"--scheduler {address!r} is no address: expected HOST:PORT of a running `dask scheduler`")
     try:
         get_address_host_port(address)  # a Client that fails at this waits when it is thrown away, and then complains
         client = Client(address, timeout=timeout, set_as_default=False)

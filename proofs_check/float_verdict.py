@@ -95,6 +95,8 @@ def _factors(problem: ConvexProblem, u: Array, v: Array, lam: float, report: Opt
     point = critical_point(problem, end.u, end.v, lam, zero_tolerance=_ABOVE)
     sharper = critical_point(problem, end.u, end.v, lam, zero_tolerance=_BELOW)
     if point.min_eigenvalue < -_ABOVE * point.scale:
+        if point.min_eigenvalue >= -10.0 * settled.s_rounding:
+            return Judged("inconclusive", "rounding of the gradient hides the sign of a curvature", norm, point)
         return Judged("saddle", "", norm, point)
     if point.zeros != sharper.zeros:
         return Judged(

@@ -117,7 +117,7 @@ def test_bad_usage_is_refused_in_one_line(run, claims, gallery, arguments, patte
 def test_an_unreachable_scheduler_is_refused_in_one_line(run, claims, monkeypatch):
     monkeypatch.setattr(executors, "cluster", partial(executors.cluster, timeout=1.0))
     refused(run("verify", "--scheduler", "127.0.0.1:1"), "no dask scheduler answers at '127.0.0.1:1'")
-    refused(run("verify", "--scheduler", "not an address"), "--scheduler 'not an address' is no address")
+    refused(run("verify", "--scheduler", "not an address"), "no dask scheduler answers at 'not an address'")
 
 
 def test_verify_prints_the_ledger(run, claims):
