@@ -19,6 +19,16 @@ class Terminated(KeyboardInterrupt):
     """SIGTERM arrived: what is finished is kept, as on Ctrl-C."""
 
 
+class _Held:
+    """A mask blocks one thread, and the kernel then gives the signal to another: what comes so is kept here."""
+
+    depth = 0
+    number: int | None = None
+
+
+_held = _Held()
+
+
 @contextmanager
 def held_back() -> Iterator[None]:
     """Hold signals back until the end of the block, also from processes that are started in it."""
@@ -26,10 +36,15 @@ def held_back() -> Iterator[None]:
         yield
         return
     before = signal.pthread_sigmask(signal.SIG_BLOCK, _STOPPING)
+    _held.depth += 1
     try:
         yield
     finally:
+        _held.depth -= 1
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
+        if _held.depth == 0 and _held.number is not None:
+            number, _held.number = _held.number, None
+            signal.raise_signal(number)
 
 
 @contextmanager
@@ -39,6 +54,9 @@ def stop_the_work(restore: bool) -> Iterator[None]:
 
     def stop(number: int, _: Any) -> None:
         nonlocal last
+        if _held.depth:
+            _held.number = number
+            return
         previous, last = last, time.monotonic()
         if last - previous > 1:
             raise Terminated if number == signal.SIGTERM else KeyboardInterrupt

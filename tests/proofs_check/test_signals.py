@@ -4,11 +4,14 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+
+from proofs_check import signals
 
 pytestmark = pytest.mark.skipif(os.name != "posix", reason="signals of POSIX")
 
@@ -147,6 +150,30 @@ def test_ctrl_c_while_processes_start_shows_no_traceback(pause: float) -> None:
     assert err.startswith("lora-theory: interrupted")
     assert "Traceback" not in err
     assert "Error" not in err
+
+
+def test_a_signal_that_another_thread_takes_is_held_back_too() -> None:
+    """The mask is the main thread's alone: Python runs the handler there all the same."""
+    reached, go = [], threading.Event()
+
+    def take() -> None:
+        go.wait()
+        signal.pthread_kill(threading.get_ident(), signal.SIGINT)
+
+    helper = threading.Thread(target=take)  # started before the mask, which threads inherit
+    helper.start()
+
+    def work() -> None:
+        with signals.held_back():
+            go.set()
+            helper.join()
+            time.sleep(0.05)
+            reached.append("the end of the block")
+        reached.append("beyond it")
+
+    with signals.stop_the_work(restore=True), pytest.raises(KeyboardInterrupt):
+        work()
+    assert reached == ["the end of the block"]
 
 
 POOL = """
