@@ -56,7 +56,8 @@ def train(
     from sims.training.config import resolve
     from sims.training.runs import train_seeds
 
-    answer = _output.Answer(json)
+    # finished runs are read back from their records, so these are inputs
+    answer = _output.Answer(json, inputs=[] if records is None else sorted(records.glob("*.json")))
     chosen = _options.parse_seeds(seeds)
     if rank is None and adapter in FAMILIES and FAMILIES[adapter].ranked:
         raise BadInput(f"--rank is missing: the adapter {adapter} needs one; add --rank 8, say")

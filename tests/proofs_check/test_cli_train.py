@@ -228,3 +228,12 @@ def test_settings_keep_what_follows_the_first_equals_sign():
     for word in ("a", "=1", "a="):
         with pytest.raises(BadInput, match="expected KEY=VALUE"):
             parse_settings([word])
+
+
+def test_an_answer_over_a_record_is_refused(run, tmp_path):
+    record = tmp_path / "0123456789abcdef.json"
+    record.write_text("{}")
+    code, _, err = run(
+        "train", "--benchmark", "digits-mlp", "--adapter", "rank0", "--records", tmp_path, "--json", record
+    )
+    assert (code, len(err.splitlines()), record.read_text()) == (2, 1, "{}")
